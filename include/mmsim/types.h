@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The strong types that everybody shares: addresses, frame numbers and half-open ranges. An address of one kind
-// never turns into another by accident. All of them are trivially copyable and cost what a uint64_t costs.
+// The strong types that everybody shares: addresses, frame numbers and half-open ranges. An address of one
+// kind never turns into another by accident. All of them are trivially copyable and cost what a uint64_t
+// costs.
 #pragma once
 
 #include <compare>
@@ -41,7 +42,8 @@ struct Address {
   constexpr uint64_t PageOffset() const { return value & ~kPageMask; }
   constexpr bool IsPageAligned() const { return PageOffset() == 0; }
   constexpr Address PageFloor() const { return Address(value & kPageMask); }
-  // The next page boundary, `this` if it is one; wraps to 0 in the last page of the address space, as PAGE_ALIGN does.
+  // The next page boundary, `this` if it is one; wraps to 0 in the last page of the address space, as
+  // PAGE_ALIGN does.
   constexpr Address PageCeil() const { return Address((value + kPageSize - 1) & kPageMask); }
   constexpr uint64_t PageNumber() const { return value >> kPageShift; }
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// MMSIM_CHECK: the simulator's own invariants, always on. A failure is a bug of ours: it prints where, and the step
-// and the seed that led there, and aborts.
+// MMSIM_CHECK: the simulator's own invariants, always on. A failure is a bug of ours: it prints where, and
+// the step and the seed that led there, and aborts.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,8 @@
 
 namespace mmsim {
 
-// What a failed check prints beside itself. Each thread runs one simulator at a time and keeps this up to date.
+// What a failed check prints beside itself. Each thread runs one simulator at a time and keeps this up to
+// date.
 struct CheckContext {
   const char* scenario = nullptr;  // file name
   uint64_t step = 0;               // 1-based; 0 before the first

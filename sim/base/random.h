@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one generator of pseudo-random numbers (SplitMix64, Steele et al. 2014): the same seed gives the same numbers on
-// any machine and with any standard library, which std::uniform_int_distribution does not promise.
+// The one generator of pseudo-random numbers (SplitMix64, Steele et al. 2014): the same seed gives the same
+// numbers on any machine and with any standard library, which std::uniform_int_distribution does not promise.
 #pragma once
 
 #include <cstdint>

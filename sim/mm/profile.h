@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// A kernel profile: the named switches and numbers in which one kernel differs from another. Each switch
+// cites the change that it stands for; the default is Debian's 6.12.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "mmsim/types.h"
+
+namespace mmsim {
+
+struct KernelProfile {
+  std::string_view name = "6.12";
+
+  // The address-space layout (arch/*/include/asm/{processor,elf}.h, arch/*/{entry,kernel}/vdso*).
+  uint64_t vvar_pages = 4;        // size of [vvar], in pages
+  uint64_t vvar_clock_pages = 0;  // size of [vvar_vclock], in pages; 0: it is part of [vvar]
+  uint64_t vdso_pages = 2;        // size of [vdso], in pages
+
+  // CONFIG_MEM_SOFT_DIRTY: x86-64 has it, arm64 not (before 6.19).
+  bool soft_dirty = true;
+  // CONFIG_TRANSPARENT_HUGEPAGE and the mode of /sys/kernel/mm/transparent_hugepage/enabled.
+  bool thp = true;
+  bool thp_always = false;  // false: madvise
+  // Hardware management of the access flag and the dirty state on arm64 (FEAT_HAFDBS); always there on
+  // x86-64.
+  bool hw_afdbm = false;
+};
+
+// The profile of `arch` in 6.12, or of another version by its name ("6.12", "6.18"); null for an unknown
+// name.
+const KernelProfile* FindProfile(std::string_view name, Arch arch);
+
+}  // namespace mmsim

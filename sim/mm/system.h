@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// The machine-wide state of the simulated memory manager: physical memory, the frames' records, the swap
+// area, the sysctls, committed memory. One a simulator; there are no globals, so two simulators run on two
+// cores.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "mmsim/types.h"
+#include "sim/hw/phys_mem.h"
+#include "sim/mm/failure.h"
+#include "sim/mm/page_alloc.h"
+#include "sim/mm/profile.h"
+
+namespace mmsim {
+
+class SwapArea;
+struct Inode;
+
+// /proc/sys/vm and friends, with the kernel's defaults.
+struct Sysctls {
+  int overcommit_memory = 0;       // 0 guess, 1 always, 2 never
+  uint64_t overcommit_ratio = 50;  // percent
+  uint64_t overcommit_kbytes = 0;
+  uint64_t admin_reserve_kbytes = 8192;
+  uint64_t user_reserve_kbytes = 131072;
+  int max_map_count = 65530;
+  uint64_t mmap_min_addr = 65536;  // bytes
+  uint64_t stack_guard_gap = 256;  // pages
+  bool legacy_va_layout = false;
+};
+
+struct System {
+  System(Arch arch, const KernelProfile& profile, uint64_t total_ram_pages, uint64_t arena_frames);
+  ~System();
+  System(const System&) = delete;
+
+  const Arch arch;
+  const KernelProfile profile;
+  const uint64_t total_ram_pages;  // what the simulated machine believes to have: totalram_pages()
+  Sysctls sysctl;
+  FailureInjector failures;
+  hw::PhysMem phys;
+  PageAllocator pages;             // frame numbers and their records (struct page)
+  std::unique_ptr<SwapArea> swap;  // null: no swap
+  int64_t vm_committed_as = 0;     // pages (mm/util.c)
+  uint64_t next_id = 1;            // creation order, for everything that must not be ordered by pointer
+};
+
+}  // namespace mmsim
