@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// File descriptors and paths: the table of open files of a process, and a small in-memory file system, as far
+// as file mappings need one. Nothing here touches the host: "disk" files are known by what was declared
+// (size, contents) or by what an injected provider says of a path. Linux: fs/file.c, fs/open.c, fs/namei.c.
+// Not modelled: directories as objects (every directory that a path names exists), permissions, mounts, hard
+// links beside the count, symbolic links beside those that a scenario declares.
+#pragma once
+
+#include <absl/container/btree_map.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/base/errno.h"
+#include "sim/mm/filemap.h"
+
+namespace mmsim {
+
+struct System;
+
+// One open file descriptor.
+struct FdEntry {
+  FileRef file;  // null: closed
+  bool cloexec = false;
+};
+
+// The descriptors of a process; shared under CLONE_FILES. Linux: struct files_struct
+class FilesTable {
+ public:
+  // The open file behind fd, or null (-EBADF).
+  FileRef Get(int64_t fd) const;
+  // The lowest free descriptor >= from and below `limit`, now holding `file`; EMFILE.
+  Result<int> Install(FileRef file, bool cloexec, uint64_t limit, uint64_t from = 0);
+  // Puts `file` at `fd`, closing what was there.
+  void InstallAt(int fd, FileRef file, bool cloexec);
+  Status Close(int64_t fd);
+  void CloseOnExec();
+  std::vector<FdEntry>& entries() { return entries_; }
+  const std::vector<FdEntry>& entries() const { return entries_; }
+
+ private:
+  std::vector<FdEntry> entries_;
+};
+
+// What is known of a file that the file system has not seen yet.
+struct FileFacts {
+  InodeKind kind = InodeKind::kDisk;
+  uint64_t size_bytes = 0;
+  bool size_known = true;  // false: as long as anybody asks for
+  std::string contents;    // may be shorter than the size: zeros follow
+  uint32_t dev_major = 8, dev_minor = 1;
+  uint64_t inode = 0;      // 0: numbered here
+  bool executable = true;  // mode & 0111
+  bool noexec = false;     // of a mount with noexec
+};
+
+// Asked once for each path that is not known yet; nothing: there is no such file.
+using FileProvider = std::function<std::optional<FileFacts>(std::string_view path)>;
+
+class Vfs {
+ public:
+  explicit Vfs(System& system) : system_(system) {}
+  void set_provider(FileProvider provider) { provider_ = std::move(provider); }
+
+  // Declares a file, replacing what was known of the path (an inode in use lives on, deleted).
+  InodeRef Add(std::string_view path, const FileFacts& facts);
+  // The inode of an absolute path, asking the provider once; null: none.
+  InodeRef Lookup(std::string_view path);
+  // Removes the name. ENOENT. Open files and mappings show " (deleted)" from now on.
+  Status Unlink(std::string_view path);
+  // An inode without a name (memfd, shared anonymous memory, System V segments).
+  InodeRef NewAnonymous(InodeKind kind, uint64_t size_bytes);
+  // An open file on `inode`; `path` is what /proc shows.
+  FileRef Open(const InodeRef& inode, std::string_view path, uint32_t open_flags);
+  System& system() { return system_; }
+
+ private:
+  System& system_;
+  FileProvider provider_;
+  absl::btree_map<std::string, InodeRef> names_;
+  uint64_t next_inode_ = 1000;
+};
+
+}  // namespace mmsim

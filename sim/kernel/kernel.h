@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// The simulated kernel: one a simulator. It owns the machine's memory (System), the tasks, the files, the
+// System V segments and the sysctls, dispatches system calls and carries out memory accesses through the trap
+// loop. Not thread-safe; two kernels are independent. Address-space randomisation is off, as under `setarch
+// -R`.
+#pragma once
+
+#include <absl/container/btree_map.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mmsim/types.h"
+#include "sim/base/errno.h"
+#include "sim/kernel/files.h"
+#include "sim/kernel/signal.h"
+#include "sim/kernel/syscall.h"
+#include "sim/kernel/task.h"
+#include "sim/mm/mm.h"
+#include "sim/mm/system.h"
+
+namespace mmsim {
+
+class ShmTable;
+
+struct KernelOptions {
+  Arch arch = Arch::kX86_64;
+  std::string_view profile = "6.12";             // FindProfile's name
+  uint64_t total_ram_bytes = uint64_t{1} << 30;  // what the simulated machine believes to have (overcommit)
+  uint64_t memory_bytes = uint64_t{1} << 36;     // the simulated physical memory; reserved, not used
+  // A replay of a recording: a path that nobody declared is not -ENOENT but "not modelled", for the recorded
+  // machine may have had it.
+  bool open_world = false;
+};
+
+// A page fault that an access met on its way, as the hardware reported it.
+struct TrapRecord {
+  uint64_t address = 0;
+  uint64_t error_code = 0;  // x86-64: the page-fault error code; arm64: ESR
+  int trapno = 14;          // x86-64 vector
+};
+
+// What an access by the program came to.
+struct AccessResult {
+  uint64_t done_bytes = 0;
+  SigInfo signal;  // signo 0: all of it was done
+  std::vector<TrapRecord> traps;
+  bool ok() const { return signal.signo == 0; }
+};
+
+// A new process outside of fork.
+struct SpawnRequest {
+  int pid = 0;       // 0: the next free one
+  std::string path;  // of the program, for comm and exe; the ELF file is looked up in the Vfs
+  std::vector<std::string> argv, envp;
+  uint32_t personality = kAddrNoRandomize;
+  // As /proc/PID/maps printed it right after exec: the address space is this and the ELF file is not looked
+  // at. Empty: the ELF file decides.
+  std::string maps;
+  bool empty = false;  // no program at all: an address space without VMAs (attached in the middle)
+};
+
+class Kernel {
+ public:
+  explicit Kernel(const KernelOptions& options);
+  ~Kernel();
+  Kernel(const Kernel&) = delete;
+
+  const KernelOptions& options() const { return options_; }
+  Arch arch() const { return options_.arch; }
+  System& system() { return *system_; }
+  const System& system() const { return *system_; }
+  Vfs& vfs() { return vfs_; }
+  ShmTable& shm() { return *shm_; }
+  Sysctls& sysctls() { return system_->sysctl; }
+  // Limits that Spawn gives to a new process.
+  Rlimits& default_rlimits() { return default_rlimits_; }
+
+  // --- tasks
+  // A process that no fork made. Errors are those of execve (ENOENT, ENOEXEC, ENOMEM, EINVAL ...), EEXIST for
+  // a pid in use.
+  Result<Task*> Spawn(const SpawnRequest& request);
+  // The live or zombie task of this pid (thread ids included), or null.
+  Task* FindTask(int pid);
+  // All tasks in order of pid.
+  const absl::btree_map<int, std::unique_ptr<Task>>& tasks() const { return tasks_; }
+  // The pid that the next task gets (fork, clone, Spawn without one): a recording's. Used once; a pid in use
+  // is passed over.
+  void SetNextPid(int pid) { next_pid_hint_ = pid; }
+  // The whole process dies of `signo` (recorded "+++ killed by ..."), or one thread exits without a call of
+  // its own.
+  void Kill(Task& task, int signo);
+  // Ends one thread with `code` as exit(2) would; the process when it was the last.
+  void ExitTask(Task& task, int code);
+  // Forgets a zombie, as its parent's wait would.
+  void Reap(Task& task);
+
+  // --- what programs do
+  SyscallResult Syscall(Task& task, Sys nr, const SyscallArgs& args);
+  // True when Syscall knows the call at all (whatever its arguments).
+  static bool Models(Sys nr);
+  // Accesses by the program itself: hardware walk, faults, retry. A signal is reported, not delivered.
+  AccessResult Load(Task& task, VirtAddr address, std::span<uint8_t> bytes);
+  AccessResult Store(Task& task, VirtAddr address, std::span<const uint8_t> bytes);
+  AccessResult Fetch(Task& task, VirtAddr address, uint64_t len_bytes = 1);
+  // Faults [address, +len) in, a byte a page, as the kernel's own copies to and from the user do; returns how
+  // many bytes were reachable.
+  uint64_t Touch(Task& task, VirtAddr address, uint64_t len_bytes, bool write);
+
+  // --- corrections by a replay
+  // Puts a descriptor in place: a path that strace -y shows for one that was never seen opened. Kinds by
+  // path: /memfd:NAME, /dev/zero, /SYSVxxxxxxxx, else a disk file.
+  FileRef InstallFd(Task& task, int fd, std::string_view path, uint32_t open_flags);
+  // The address space of `task` becomes what a maps listing says (after an exec whose file is not here).
+  // Empty: none.
+  Status InstallMaps(Task& task, std::string_view maps);
+  // execve that is known to have succeeded, with the address space of `maps` instead of the ELF file's.
+  Status ExecGivenMaps(Task& task, std::string_view path, std::string_view maps);
+
+ private:
+  friend struct KernelAccess;  // the files of sim/kernel: one a verb
+  KernelOptions options_;
+  std::unique_ptr<System> system_;
+  Vfs vfs_;
+  std::unique_ptr<ShmTable> shm_;
+  absl::btree_map<int, std::unique_ptr<Task>> tasks_;
+  Rlimits default_rlimits_;
+  int next_pid_hint_ = 0;
+  int last_pid_ = 99;
+};
+
+}  // namespace mmsim
