@@ -21,7 +21,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "mmsim/types.h"
-#include "sim/kernel/syscall_number.h"
+#include "sim/kernel/syscall.h"
 #include "sim/scenario/expect.h"
 
 namespace mmsim::scenario {
@@ -29,30 +29,38 @@ namespace mmsim::scenario {
 enum class StepKind : uint8_t {
   kCall,    // a system call: sys, args, result
   kAccess,  // store, load, fetch: access, args, result
-  kSignal,  // --- SIGSEGV {...} ---: name, args[0] is the inside of the braces (absent for "stopped by")
-  kExit,    // +++ exited with 0 +++, +++ killed by SIGSEGV +++: value, name
-  kSpawn,   // `pid 100`: a new process that is no one's child: a tiny victim
-  kExpect,  // expect ...: index into Scenario::expects()
-  kSet,     // set NAME VALUE: name, args[0]; args[1] where there is a second value
-  kInject,  // inject SEAM N: name ("frame", "table", "vma", "off"), args[0]
+  kSignal,  // --- SIGSEGV {...} ---: name; args[0] is the inside of the braces, absent for `stopped by`
+  kExit,    // +++ exited with 0 +++ and its kin: exit, value, name
+  kSpawn,   // `pid 100`: a new process that is no one's child: a tiny victim; args: words (`privileged`)
+  kExpect,  // expect ...: Scenario::ExpectOf
+  kSet,     // set NAME VALUE: name, args[0]
+  kLimit,   // limit RLIMIT_AS CURRENT [MAXIMUM] of processes that are spawned later: name, args
+  kInject,  // inject SEAM N, inject off: name, args[0]
 };
 
 enum class AccessKind : uint8_t { kStore, kLoad, kFetch };
 
+enum class ExitKind : uint8_t {
+  kExited,      // value: the status
+  kKilled,      // name: the signal
+  kSuperseded,  // value: the thread whose execve took over this process id
+};
+
 enum class ResultKind : uint8_t {
-  kUnfinished,  // no result in the file: in flight when the log ended, or its process was killed in it
+  kUnfinished,  // none in the file: in flight when the log ended, or when its process was killed
   kValue,       // value
   kErrno,       // -1 ENOMEM: error
   kUnknown,     // `= ?` (with error where strace says which: ERESTARTSYS): any result will do
-  kBytes,       // load: a string literal (Scenario::ResultText)
-  kName,        // `= $a`: bind the result to a name (Scenario::ResultText, with the $)
+  kBytes,       // load: a string literal (Scenario::ResultToken)
+  kName,        // `= $a`: bind the result to a name (Scenario::ResultToken, with the $)
 };
 
-// What the first process of an strace log without pids is called.
+// The process of a file whose lines name none.
 inline constexpr int32_t kNoPid = 0;
 
-// A system call that no table names (`syscall_0x1ce(...)`): its number is in Step::value.
-inline constexpr Sys kSysByNumber = static_cast<Sys>(0xffff);
+// A system call that no table names (`syscall_0x1ce(...)`; its number is in Step::number) or that strace
+// could not tell (`???`; number is -1).
+inline constexpr Sys kSysByNumber = Sys::kCount;
 
 // A view into Step::text.
 struct TextRef {
@@ -61,24 +69,23 @@ struct TextRef {
 
 struct Step {
   const char* text = nullptr;  // the event, without pid and time columns; in the file or in a joined text
+  int64_t value = 0;           // the recorded result (kValue); see ExitKind; the index of an expectation
   uint32_t text_len = 0;
   uint32_t first_line = 0, last_line = 0;
   int32_t pid = kNoPid;
-  uint32_t args_begin = 0;  // into the Scenario's pool; see Scenario::Args
+  uint32_t args_begin = 0;  // see Scenario::Args
+  int32_t number = 0;       // kSysByNumber
+  TextRef name;             // signal, exit, set, limit, inject
+  TextRef result_text;      // from after "= " up to the end of the line, the time of -T included
+  Sys sys = kSysByNumber;   // kCall
+  int16_t error = 0;        // kErrno, kUnknown: positive; 0 when unknown
   uint8_t nr_args = 0;
   StepKind kind = StepKind::kCall;
   ResultKind result = ResultKind::kUnfinished;
   AccessKind access = AccessKind::kStore;
-  Sys sys = kSysByNumber;  // kCall
-  int16_t error = 0;       // kErrno, kUnknown: the errno's number, positive; 0 when unknown
-  uint8_t arch_mask = 3;   // bit (1 << Arch): `on x86_64 ...` leaves the other architectures out
-  bool killed = false;     // kExit: killed by a signal (name), else exited with value
-  // The recorded result (kValue); the exit status (kExit); the number of kSysByNumber when it is unfinished
-  // or `?`; the index into expects() (kExpect).
-  int64_t value = 0;
-  uint32_t number = 0;  // kSysByNumber: the number
-  TextRef name;         // signal, exit signal, set, inject
-  TextRef result_text;  // from after "= " up to the end of the line, a -T time included
+  ExitKind exit = ExitKind::kExited;
+  uint8_t arch_mask = 3;  // bit (1 << Arch): `on x86_64 ...` leaves the other architecture out
+  bool partial = false;   // some arguments are missing: never resumed, or only its resumption was seen
 
   std::string_view Text() const { return {text, text_len}; }
   std::string_view View(TextRef r) const { return {text + r.offset, r.len}; }
@@ -94,7 +101,8 @@ struct Location {
 
 class Scenario {
  public:
-  // Reads a file; a name that ends in .gz is inflated. "-" is not special.
+  // Reads a file, a pipe too; gzip is inflated, whatever the name. At most kMaxTextBytes, and kMaxLineBytes a
+  // line.
   static absl::StatusOr<std::unique_ptr<Scenario>> Open(const std::string& path);
   // Parses `text` under the name `file` that errors print.
   static absl::StatusOr<std::unique_ptr<Scenario>> FromText(std::string text, std::string file);
@@ -103,10 +111,17 @@ class Scenario {
   Scenario& operator=(const Scenario&) = delete;
 
   const std::string& file() const { return file_; }
-  // The comment lines that open the file, without the #.
+  std::string_view text() const { return text_; }
+  // The comment lines that open the file, with their #.
   std::string_view header() const { return header_; }
-  // True when the text is strace's alone: no name, access, expectation or directive occurs.
+  // True when nothing but what strace prints occurs: no $name, access, expectation or directive.
   bool is_log() const { return is_log_; }
+  // The architectures for which the file is meant (`arch x86_64 "reason"`), as in Step::arch_mask, and why.
+  uint8_t arch_mask() const { return arch_mask_; }
+  bool RunsOn(Arch arch) const { return (arch_mask_ >> static_cast<int>(arch)) & 1; }
+  std::string_view arch_reason() const { return arch_reason_; }
+  // `profile NAME`; empty when the file names none.
+  std::string_view profile() const { return profile_; }
 
   absl::Span<const Step> steps() const { return steps_; }
   absl::Span<const TextRef> Args(const Step& s) const {
@@ -114,8 +129,8 @@ class Scenario {
   }
   // Precondition: i < s.nr_args. Without surrounding spaces.
   std::string_view Arg(const Step& s, int i) const { return s.View(args_[s.args_begin + i]); }
-  // The token behind "=": `0x7ffff7fc0000`, `-1`, `?`, `$a`, `"abc"`; empty when unfinished.
-  std::string_view ResultText(const Step& s) const;
+  // The first word behind "=": `0x7ffff7fc0000`, `-1`, `?`, `$a`, `"abc"`; empty when unfinished.
+  std::string_view ResultToken(const Step& s) const;
   // The path of `= 3</lib/x.so>`; empty when there is none.
   std::string_view ResultPath(const Step& s) const;
   const Expect& ExpectOf(const Step& s) const { return expects_[s.value]; }
@@ -124,34 +139,39 @@ class Scenario {
   // scenario's text or into a joined text of it. InvalidArgument.
   absl::Status ErrorAt(const char* at, std::string_view message) const;
   Location Locate(const char* at) const;
-  // The whole first line of a step as the file has it, for reports.
-  std::string_view LineOf(const Step& s) const;
+  // The file's line at `at`, without its newline.
+  std::string_view LineAt(const char* at) const;
 
  private:
   friend class Loader;
+  friend class Source;
   Scenario() = default;
 
-  // A joined text of a split call: bytes from `split` on come from `second`, those before it from `first`.
+  // The text of a call in two pieces: bytes before `split` come from `first`, the others from `second`.
+  // Either may point into an earlier Joined.
   struct Joined {
     std::string text;
     size_t split;
     const char* first;
     const char* second;
   };
-  // The place in the file's text that `at` stands for; nullptr when it is no place of this scenario.
+  // The place in the file's text that `at` stands for.
   const char* InFile(const char* at) const;
 
   std::string file_;
   std::string owned_;        // the text, when it is not mapped
   void* mapping_ = nullptr;  // the mapped file
-  size_t mapping_len_ = 0;
-  std::string_view text_;
-  std::string_view header_;
+  std::string_view text_, header_, arch_reason_, profile_;
+  uint8_t arch_mask_ = 3;
   bool is_log_ = true;
   std::vector<Step> steps_;
   std::vector<TextRef> args_;
   std::vector<Expect> expects_;
   std::vector<std::unique_ptr<Joined>> joined_;
 };
+
+inline constexpr size_t kMaxLineBytes = size_t{16} << 20;
+inline constexpr size_t kMaxTextBytes = size_t{4}
+                                        << 30;  // of a plain file; a quarter of it for a .gz or a pipe
 
 }  // namespace mmsim::scenario
