@@ -12,6 +12,7 @@
 #include "sim/mm/failure.h"
 #include "sim/mm/page_alloc.h"
 #include "sim/mm/profile.h"
+#include "sim/mm/vm_flags.h"
 
 namespace mmsim {
 
@@ -41,11 +42,13 @@ struct System {
   const uint64_t total_ram_pages;  // what the simulated machine believes to have: totalram_pages()
   Sysctls sysctl;
   FailureInjector failures;
-  hw::PhysMem phys;
+  PhysMem phys;
   PageAllocator pages;             // frame numbers and their records (struct page)
   std::unique_ptr<SwapArea> swap;  // null: no swap
   int64_t vm_committed_as = 0;     // pages (mm/util.c)
-  uint64_t next_id = 1;            // creation order, for everything that must not be ordered by pointer
+  // VM_SOFTDIRTY where CONFIG_MEM_SOFT_DIRTY is on, else 0.
+  VmFlags SoftDirtyFlag() const { return profile.soft_dirty ? kVmSoftDirty : 0; }
+  uint64_t next_id = 1;  // creation order, for everything that must not be ordered by pointer
 };
 
 }  // namespace mmsim

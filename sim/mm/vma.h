@@ -6,6 +6,8 @@
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include "mmsim/types.h"
 #include "sim/base/errno.h"
@@ -17,6 +19,7 @@ namespace mmsim {
 class Mm;
 struct AnonVma;
 struct AnonVmaChain;
+struct ShmSegment;
 
 // vma->vm_ops, as far as it decides something. kNone is vma_is_anonymous().
 enum class VmOps : uint8_t {
@@ -39,21 +42,49 @@ struct SpecialMapping {
   enum class Kind : uint8_t { kVdso, kVvar, kVvarClock } kind = Kind::kVdso;
 };
 
+// A field that everybody reads as a plain T and that only VmaEdit writes.
+template <typename T>
+class Guarded {
+ public:
+  constexpr Guarded() = default;
+  Guarded(const Guarded&) = delete;
+  Guarded& operator=(const Guarded&) = delete;
+  constexpr operator T() const { return value_; }  // NOLINT(google-explicit-constructor)
+
+ private:
+  friend class VmaEdit;
+  T value_{};
+};
+
+// The same for a class type, whose members stay reachable: `vma.start.value`, `vma.file->inode`.
+template <typename T>
+requires std::is_class_v<T>
+class Guarded<T> : public T {
+ public:
+  constexpr Guarded() = default;
+  Guarded(const Guarded&) = delete;
+  Guarded& operator=(const Guarded&) = delete;
+
+ private:
+  friend class VmaEdit;
+  void Set(T value) { T::operator=(std::move(value)); }
+};
+
 struct Vma : IMmapHook {
-  VirtAddr start, end;  // [start, end)
-  VmFlags flags = 0;
-  uint64_t pgoff = 0;  // pages into the file; start >> 12 at creation for anonymous memory
+  Guarded<VirtAddr> start, end;  // [start, end)
+  Guarded<VmFlags> flags;
+  Guarded<uint64_t> pgoff;  // pages into the file; start >> 12 at creation for anonymous memory
   Mm* mm = nullptr;
   AnonVma* anon_vma = nullptr;
-  FileRef file;  // may be set while ops is kNone (private /dev/zero)
-  VmOps ops = VmOps::kNone;
-  bool attached = false;  // in its mm's tree
-  uint64_t id = 0;        // creation order within the system
+  Guarded<FileRef> file;  // may be set while ops is kNone (private /dev/zero)
+  Guarded<VmOps> ops;
+  Guarded<bool> attached;  // in its mm's tree
+  uint64_t id = 0;         // creation order within the system
   const SpecialMapping* special = nullptr;
-  void* private_data = nullptr;  // kSysvShm: the segment
+  ShmSegment* shm = nullptr;  // kSysvShm: the segment
   boost::intrusive::list<AnonVmaChain, boost::intrusive::base_hook<AvcSameVmaHook>,
                          boost::intrusive::constant_time_size<false>>
-      anon_vma_chain;
+      anon_vma_chain;  // newest first
 
   bool IsAnonymous() const { return ops == VmOps::kNone; }
   uint64_t NrPages() const { return (end - start) >> kPageShift; }
@@ -61,6 +92,46 @@ struct Vma : IMmapHook {
   // Linux: linear_page_index()
   uint64_t PgoffOf(VirtAddr address) const { return pgoff + ((address - start) >> kPageShift); }
   bool Has(VmFlags f) const { return (flags & f) != 0; }
+  // Linux: include/linux/mm.h vma_is_accessible()
+  bool IsAccessible() const { return Has(kVmAccessFlags); }
+  // The neighbours in the tree, or null.
+  Vma* Next() const { return next_; }
+  Vma* Prev() const { return prev_; }
+
+ private:
+  friend class VmaTree;
+  Vma* prev_ = nullptr;
+  Vma* next_ = nullptr;
+};
+
+// A VMA of `mm` that is in no tree yet; null when memory is short. Linux: kernel/fork.c vm_area_alloc()
+Vma* VmAreaAlloc(Mm& mm);
+// A copy that is attached to nothing: neither tree nor anon_vma chains nor i_mmap. Linux: vm_area_dup()
+Vma* VmAreaDup(const Vma& vma);
+// Precondition: detached, no chains. Linux: vm_area_free()
+void VmAreaFree(Vma* vma);
+
+// The one door through which a VMA changes: its bounds, flags, offset and file, and its place in the tree.
+// What happens to VMAs is known here, in full, whoever else was told.
+class VmaEdit {
+ public:
+  explicit VmaEdit(Mm& mm) : mm_(mm) {}
+
+  // Stores it in the tree, which must be free there. Linux: vma_iter_store()
+  void Attach(Vma& vma);
+  // Takes it out of the tree. Linux: vma_iter_clear()
+  void Detach(Vma& vma);
+  // New bounds and offset; the tree follows when it is attached. Linux: vma_set_range()
+  void SetRange(Vma& vma, VirtAddr start, VirtAddr end, uint64_t pgoff);
+  void SetPgoff(Vma& vma, uint64_t pgoff) { SetRange(vma, vma.start, vma.end, pgoff); }
+  // Linux: vm_flags_reset()
+  void SetFlags(Vma& vma, VmFlags flags);
+  void AddFlags(Vma& vma, VmFlags flags) { SetFlags(vma, vma.flags | flags); }
+  void ClearFlags(Vma& vma, VmFlags flags) { SetFlags(vma, vma.flags & ~flags); }
+  void SetFile(Vma& vma, FileRef file, VmOps ops);
+
+ private:
+  Mm& mm_;
 };
 
 }  // namespace mmsim
