@@ -18,6 +18,7 @@ namespace mmsim {
 
 struct System;
 struct Vma;
+struct ShmSegment;
 struct IMmapTag;
 
 // What stands behind an inode, as far as mmap, faults and truncate tell the kinds apart.
@@ -64,6 +65,8 @@ struct File {
   InodeRef inode;
   std::string path;  // as /proc/PID/maps prints it, " (deleted)" apart
   bool deleted = false;
+  ShmSegment* shm = nullptr;  // made by shmat: its VMAs are VmOps::kSysvShm and attachments of the segment
+  bool write_access = false;  // counts in inode->writers, until the file is released
   uint32_t mode = 0;      // kFmode*
   uint32_t flags = 0;     // O_* as fcntl(F_GETFL) shows
   uint64_t position = 0;  // bytes

@@ -28,7 +28,7 @@ inline constexpr VmFlags kVmAccessFlags = kVmRead | kVmWrite | kVmExec;
 inline constexpr VmFlags kVmSpecial = kVmIo | kVmDontExpand | kVmPfnMap | kVmMixedMap;
 inline constexpr VmFlags kVmLockedMask = kVmLocked | kVmLockOnFault;
 inline constexpr VmFlags kVmStack = kVmGrowsDown;
-inline constexpr VmFlags kVmStackIncompleteSetup = kVmRandRead | kVmSeqRead | kVmGrowsDown;
+inline constexpr VmFlags kVmStackIncompleteSetup = kVmRandRead | kVmSeqRead;
 // What distinguishes the file's dirty state alone: mprotect and the merge code ignore it (VM_SOFTDIRTY).
 inline constexpr VmFlags kVmIgnoreMerge = kVmSoftDirty;
 
