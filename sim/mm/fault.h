@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The fault handler's entry and what a fault comes to. Linux: mm/memory.c handle_mm_fault(), enum
-// vm_fault_reason and enum fault_flag (include/linux/mm_types.h).
+// The fault handler's entry, what a fault comes to, and the one struct that is threaded through the ladder. Linux:
+// mm/memory.c handle_mm_fault(), enum vm_fault_reason and enum fault_flag (include/linux/mm_types.h), struct
+// vm_fault (include/linux/mm.h).
 #pragma once
 
 #include <cstdint>
 
 #include "mmsim/types.h"
 #include "sim/mm/mm.h"
+#include "sim/mm/page_table.h"
 
 namespace mmsim {
 
@@ -23,5 +25,48 @@ inline constexpr VmFaultResult kVmFaultError = kVmFaultOom | kVmFaultSigbus | kV
 // Makes `address` accessible, or says why not. The access was checked against the VMA by the caller
 // (kernel/arch, GUP). Linux: mm/memory.c handle_mm_fault()
 VmFaultResult HandleMmFault(Vma& vma, VirtAddr address, FaultFlags flags);
+
+// --- what follows is for the files of the ladder alone
+
+struct VmFault {
+  Vma& vma;
+  Mm& mm;
+  System& system;
+  const Arch arch;
+  const VirtAddr address;  // of the page
+  const uint64_t pgoff;
+  FaultFlags flags;
+  EntryPtr pmd = nullptr;
+  EntryPtr pte = nullptr;  // null: there is no table, or nothing in it
+  Pte orig_pte;
+  Pte orig_pmd;
+  Pfn page;           // that vma.ops found; with a reference of ours
+  Pfn cow_page;       // a private copy that is to be mapped
+  Pfn prealloc_pte;   // a table made ahead; freed by HandleMmFault when nothing took it
+
+  bool IsWrite() const { return (flags & kFaultWrite) != 0; }
+};
+
+// fault.cc
+VmFaultResult HandlePteFault(VmFault& vmf);
+// Linux: mm/memory.c __vmf_anon_prepare()
+VmFaultResult VmfAnonPrepare(VmFault& vmf);
+// fault_anon.cc
+VmFaultResult DoAnonymousPage(VmFault& vmf);
+// fault_file.cc
+VmFaultResult DoFault(VmFault& vmf);
+VmFaultResult FinishFault(VmFault& vmf);
+// `nr` entries for consecutive pages of a file from `page`, at `address`; vmf.pte is the first. Linux:
+// mm/memory.c set_pte_range()
+void SetPteRange(VmFault& vmf, Pfn page, uint64_t nr, VirtAddr address, EntryPtr pte);
+// fault_wp.cc
+VmFaultResult DoWpPage(VmFault& vmf);
+// fault_swap.cc
+VmFaultResult DoSwapPage(VmFault& vmf);
+// huge_memory.cc
+bool ThpVmaAllowable(const Vma& vma);  // at the order of a PMD, in a fault
+VmFaultResult DoHugePmdAnonymousPage(VmFault& vmf);
+VmFaultResult DoHugePmdWpPage(VmFault& vmf);
+void HugePmdSetAccessed(VmFault& vmf);
 
 }  // namespace mmsim

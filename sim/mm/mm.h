@@ -32,6 +32,7 @@ class Mm {
   System& system;
   const uint64_t id;
   PhysAddr pgd;
+  uint16_t asid = 0;  // of its TLB entries; no two live ones have the same
   VmaTree vmas;
 
   int mm_users = 1, mm_count = 1;
@@ -50,6 +51,7 @@ class Mm {
   uint64_t pgtables_bytes = 0;
   int pkey_allocation_map = 1;  // x86-64
   bool has_pinned = false;      // MMF_HAS_PINNED
+  bool thp_disabled = false;    // MMF_DISABLE_THP: prctl(PR_SET_THP_DISABLE)
   uint64_t hooks = 0;           // mask of the hook points that someone listens to; 0: nobody
 
   int64_t& Rss(RssType t) { return rss[static_cast<size_t>(t)]; }

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rung for a write to a page that is mapped but not writable: reuse it, or copy it. Also for GUP that wants a
+// page that stays (kFaultUnshare).
+//
+// A private page is reused when it is the process's alone: it is marked so (kPgAnonExclusive), or nothing but this
+// entry, the swap cache and this CPU's LRU batch refers to it. Everything else is copied.
+// Invariant: after a copy, the new page is mapped once and the old one once less.
+// Not modelled: KSM, userfaultfd's write protection, file systems that refuse page_mkwrite.
+#include "sim/mm/fault.h"
+#include "sim/mm/filemap.h"
+#include "sim/mm/folio.h"
+#include "sim/mm/lru.h"
+#include "sim/mm/swap.h"
+#include "sim/mm/tlb_flush.h"
+
+namespace mmsim {
+namespace {
+
+// Linux: mm/memory.c wp_page_reuse()
+void WpPageReuse(VmFault& vmf) {
+  const Arch arch = vmf.arch;
+  Pte entry = PteMkYoung(arch, vmf.orig_pte);
+  entry = MaybeMkWrite(arch, PteMkDirty(arch, entry), vmf.vma);
+  if (entry != vmf.orig_pte) {
+    StorePte(vmf.mm, vmf.address, vmf.pte, entry, "wp_page_reuse");
+    FlushTlbPage(vmf.mm, vmf.address);
+  }
+}
+
+// Linux: mm/memory.c wp_can_reuse_anon_folio()
+bool WpCanReuseAnonFolio(System& system, Pfn folio, const Vma& vma) {
+  Page& page = system.pages[folio];
+  if (page.IsLarge() || page.refcount > 3) return false;
+  if (!page.Has(kPgLru)) LruAddDrain(system);
+  if (page.refcount > 1 + page.Has(kPgSwapCache)) return false;
+  if (page.Has(kPgSwapCache)) FolioFreeSwap(system, folio);
+  if (page.refcount != 1) return false;
+  FolioMoveAnonRmap(system, folio, vma);
+  return true;
+}
+
+// Linux: mm/memory.c wp_page_shared(), wp_pfn_shared()
+VmFaultResult WpPageShared(VmFault& vmf) {
+  // page_mkwrite of a disk file marks the page dirty, fault_dirty_shared_page() does for everyone.
+  WpPageReuse(vmf);
+  if (vmf.page.value != 0) FolioMarkDirty(vmf.system, vmf.system.pages.HeadOf(vmf.page));
+  return 0;
+}
+
+// The entry of the copy. Linux: the middle of mm/memory.c wp_page_copy()
+Pte CopyEntry(const VmFault& vmf, Pfn new_page) {
+  const Arch arch = vmf.arch;
+  const Pte entry = PfnPte(arch, new_page, VmaPageProt(vmf.vma));
+  if ((vmf.flags & kFaultUnshare) == 0) return MaybeMkWrite(arch, PteMkDirty(arch, entry), vmf.vma);
+  return PteSoftDirty(arch, vmf.orig_pte) ? PteMkSoftDirty(arch, entry) : entry;
+}
+
+// Linux: mm/memory.c wp_page_copy(). vmf.page, if any, has a reference of ours.
+VmFaultResult WpPageCopy(VmFault& vmf) {
+  System& system = vmf.system;
+  const Pfn old_page = vmf.page;
+  const Pfn old_folio = system.pages.HeadOf(old_page);
+  VmFaultResult ret = VmfAnonPrepare(vmf);
+  const Pfn copy = ret == 0 ? AllocFolio(system) : Pfn(0);
+  if (copy.value == 0) {
+    if (old_page.value != 0) PutFolio(system, old_folio);
+    return ret != 0 ? ret : kVmFaultOom;
+  }
+  if (old_page.value != 0) {
+    system.phys.CopyFrame(old_page, copy);
+    if (!system.pages[old_folio].IsAnon()) {
+      --vmf.mm.Rss(RssTypeOf(system.pages[old_folio]));
+      ++vmf.mm.Rss(RssType::kAnon);
+    }
+  } else {
+    if (!IsZeroPfn(system, PtePfn(vmf.arch, vmf.orig_pte))) {
+      system.phys.CopyFrame(PtePfn(vmf.arch, vmf.orig_pte), copy);
+    }
+    ++vmf.mm.Rss(RssType::kAnon);
+  }
+  system.pages[copy].Set(kPgUptodate);
+  const Pte entry = CopyEntry(vmf, copy);
+  StorePte(vmf.mm, vmf.address, vmf.pte, Pte{0}, "wp_page_copy");
+  FlushTlbPage(vmf.mm, vmf.address);
+  FolioAddNewAnonRmap(system, copy, vmf.vma, vmf.address, /*exclusive=*/true);
+  FolioAddLruVma(system, copy, vmf.vma);
+  StorePte(vmf.mm, vmf.address, vmf.pte, entry, "wp_page_copy");
+  if (old_page.value != 0) {
+    FolioRemoveRmapPte(system, old_page, vmf.vma);
+    FreeSwapCache(system, old_folio);
+    PutFolio(system, old_folio, 2);  // the entry's reference and ours
+  }
+  return 0;
+}
+
+}  // namespace
+
+// Linux: mm/memory.c do_wp_page()
+VmFaultResult DoWpPage(VmFault& vmf) {
+  System& system = vmf.system;
+  Vma& vma = vmf.vma;
+  vmf.page = VmNormalPage(system, vmf.orig_pte);
+  if (vma.Has(kVmShared | kVmMayShare)) return WpPageShared(vmf);
+
+  if (vmf.page.value != 0) {
+    const Pfn folio = system.pages.HeadOf(vmf.page);
+    Page& page = system.pages[vmf.page];
+    if (system.pages[folio].IsAnon() &&
+        (page.Has(kPgAnonExclusive) || WpCanReuseAnonFolio(system, folio, vma))) {
+      page.Set(kPgAnonExclusive);
+      if ((vmf.flags & kFaultUnshare) == 0) WpPageReuse(vmf);
+      return 0;
+    }
+    GetFolio(system, folio);
+  }
+  return WpPageCopy(vmf);
+}
+
+}  // namespace mmsim

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reclaim of given pages (reclaim.h).
+#include "sim/mm/reclaim.h"
+
+#include "sim/mm/filemap.h"
+#include "sim/mm/folio.h"
+#include "sim/mm/huge_memory.h"
+#include "sim/mm/rmap_walk.h"
+#include "sim/mm/swap.h"
+#include "sim/mm/tlb_flush.h"
+
+namespace mmsim {
+namespace {
+
+enum class Unmapped { kYes, kAbort };
+
+// A swap entry in place of a page of memory. Linux: the part of try_to_unmap_one() for anonymous folios in the swap cache
+void StoreSwapPte(System& system, const Mapping& m, Pfn page, Pte old) {
+  const Arch arch = system.arch;
+  const uint64_t slot = system.swap->SlotOf(page);
+  system.swap->Duplicate(slot);
+  Page& record = system.pages[page];
+  const bool exclusive = record.Has(kPgAnonExclusive);
+  record.Clear(kPgAnonExclusive);
+  --m.vma->mm->Rss(RssType::kAnon);
+  ++m.vma->mm->Rss(RssType::kSwap);
+  Pte pte = SwapPte(arch, {SwapArea::kType, slot});
+  if (exclusive) pte = SwpMkExclusive(arch, pte);
+  if (PteSoftDirty(arch, old)) pte = SwpMkSoftDirty(arch, pte);
+  StorePte(*m.vma->mm, m.address, m.entry, pte, "try_to_unmap_one");
+}
+
+// Linux: mm/rmap.c try_to_unmap_one()
+Unmapped TryToUnmapOne(System& system, Pfn folio, const Mapping& m) {
+  const Arch arch = system.arch;
+  Mm& mm = *m.vma->mm;
+  Page& record = system.pages[folio];
+  if (m.vma->Has(kVmLocked)) return Unmapped::kAbort;
+  const Pte old = ReadEntry(m.entry);
+  const Pfn page = PtePfn(arch, old);
+  StorePte(mm, m.address, m.entry, Pte{0}, "try_to_unmap_one");
+  FlushTlbPage(mm, m.address);
+  if (PteDirty(arch, old)) record.Set(kPgDirty);
+  if (!record.IsAnon()) {
+    --mm.Rss(RssTypeOf(record));
+  } else if (!record.Has(kPgSwapBacked)) {
+    // MADV_FREE: gone, unless it was written to again or somebody holds it.
+    if (record.refcount != 1 + FolioMapcount(system, folio) || record.Has(kPgDirty)) {
+      StorePte(mm, m.address, m.entry, old, "try_to_unmap_one");
+      record.Set(kPgSwapBacked);
+      return Unmapped::kAbort;
+    }
+    --mm.Rss(RssType::kAnon);
+  } else {
+    if (system.pages[page].Has(kPgAnonExclusive) && FolioMaybeDmaPinned(system, folio)) {
+      StorePte(mm, m.address, m.entry, old, "try_to_unmap_one");
+      return Unmapped::kAbort;
+    }
+    StoreSwapPte(system, m, page, old);
+  }
+  FolioRemoveRmapPte(system, page, *m.vma);
+  PutFolio(system, folio);
+  return Unmapped::kYes;
+}
+
+// A slot for a page of memory, and into the swap cache. Linux: mm/swap_state.c add_to_swap()
+bool AddToSwap(System& system, Pfn folio) {
+  if (system.swap == nullptr) return false;
+  const uint64_t slot = system.swap->AllocSlot();
+  if (slot == 0) return false;
+  system.swap->AddToCache(folio, slot);
+  system.pages[folio].Set(kPgDirty);
+  return true;
+}
+
+// Linux: mm/shmem.c shmem_writepage(), then the removal from the swap cache
+bool SwapOutShmem(System& system, Pfn folio) {
+  if (system.swap == nullptr) return false;
+  const uint64_t slot = system.swap->AllocSlot();
+  if (slot == 0) return false;
+  Page& page = system.pages[folio];
+  auto& inode = *reinterpret_cast<Inode*>(page.mapping);
+  system.swap->WriteOut(folio, slot);
+  system.swap->Duplicate(slot);
+  inode.i_pages[page.Index()] = CacheEntry::OfSwap(slot);
+  page.mapping = 0;
+  PutFolio(system, folio);
+  return true;
+}
+
+// Linux: mm/vmscan.c pageout() and __remove_mapping() for a folio that nothing maps any more
+bool WriteOutAndRemove(System& system, Pfn folio) {
+  Page& page = system.pages[folio];
+  if (page.IsAnon()) {
+    if (!page.Has(kPgSwapBacked)) return page.refcount == 1;
+    if (page.refcount != 2) return false;  // ours and the swap cache's
+    if (page.Has(kPgDirty)) system.swap->WriteOut(folio, system.swap->SlotOf(folio));
+    system.swap->DeleteFromCache(folio);
+    return true;
+  }
+  if (page.mapping == 0) return false;
+  if (page.Has(kPgDirty)) {
+    if (!page.Has(kPgSwapBacked) || page.refcount != 2) return false;
+    return SwapOutShmem(system, folio);
+  }
+  if (page.refcount != 2) return false;
+  auto& inode = *reinterpret_cast<Inode*>(page.mapping);
+  inode.i_pages.erase(page.Index());
+  if (inode.kind == InodeKind::kShmem && inode.noreserve) {
+    --inode.accounted_pages;
+    --system.vm_committed_as;
+  }
+  page.mapping = 0;
+  PutFolio(system, folio);
+  return true;
+}
+
+// Linux: mm/vmscan.c shrink_folio_list() up to the unmapping
+bool PrepareAndUnmap(System& system, Pfn folio) {
+  Page& page = system.pages[folio];
+  if (page.Has(kPgUnevictable | kPgMlocked)) return false;
+  if (page.IsAnon() && page.Has(kPgSwapBacked) && !page.Has(kPgSwapCache)) {
+    if (FolioMaybeDmaPinned(system, folio) || !AddToSwap(system, folio)) return false;
+  }
+  if (FolioMapcount(system, folio) != 0 && !TryToUnmap(system, folio)) return false;
+  return !FolioMaybeDmaPinned(system, folio);
+}
+
+}  // namespace
+
+bool FolioLikelyMappedShared(System& system, Pfn folio) {
+  const int32_t mapcount = FolioMapcount(system, folio);
+  if (mapcount <= 1) return false;
+  if (!system.pages[folio].IsLarge()) return true;
+  const int32_t entire = LargeFolio(system.pages, folio).EntireMapcount() + 1;
+  if (entire != 0 || mapcount > static_cast<int32_t>(kHugePages)) return true;
+  return system.pages[folio].mapcount > 0;
+}
+
+bool TryToUnmap(System& system, Pfn folio) {
+  for (const Mapping& m : FindMappings(system, folio)) {
+    if (TryToUnmapOne(system, folio, m) == Unmapped::kAbort) break;
+  }
+  return FolioMapcount(system, folio) == 0;
+}
+
+void FolioMkclean(System& system, Pfn folio) {
+  const Arch arch = system.arch;
+  for (const Mapping& m : FindMappings(system, folio)) {
+    const Pte old = ReadEntry(m.entry);
+    if (!m.vma->Has(kVmShared) || (!PteDirty(arch, old) && !PteWrite(arch, old))) continue;
+    StorePte(*m.vma->mm, m.address, m.entry, PteMkClean(arch, PteWrProtect(arch, old)),
+             "page_vma_mkclean_one");
+    FlushTlbPage(*m.vma->mm, m.address);
+  }
+}
+
+bool ReclaimFolio(System& system, Pfn folio) {
+  Page& page = system.pages[folio];
+  page.Clear(kPgActive);
+  const bool gone = PrepareAndUnmap(system, folio) && WriteOutAndRemove(system, folio);
+  if (!gone) page.Set(kPgLru);  // folio_putback_lru()
+  PutFolio(system, folio);
+  return gone;
+}
+
+void FilemapWriteback(Inode& inode, uint64_t first, uint64_t last) {
+  if (inode.kind != InodeKind::kDisk) return;
+  System& system = *inode.system;
+  for (auto it = inode.i_pages.lower_bound(first); it != inode.i_pages.end() && it->first <= last; ++it) {
+    const Pfn pfn = it->second.page();
+    if (!system.pages[pfn].Has(kPgDirty)) continue;
+    // folio_clear_dirty_for_io()
+    FolioMkclean(system, pfn);
+    system.pages[pfn].Clear(kPgDirty);
+    const uint64_t offset = it->first << kPageShift;
+    const uint64_t n = std::min(kPageSize, inode.size_bytes - std::min(inode.size_bytes, offset));
+    if (n == 0) continue;
+    if (inode.backing.size() < offset + n) inode.backing.resize(offset + n);
+    system.phys.ReadBytes(pfn.Base(), {reinterpret_cast<uint8_t*>(inode.backing.data()) + offset, n});
+  }
+}
+
+}  // namespace mmsim

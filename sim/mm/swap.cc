@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// The swap area and its cache (swap.h).
+#include "sim/mm/swap.h"
+
+#include "sim/mm/filemap.h"
+#include "sim/mm/folio.h"
+#include "sim/mm/lru.h"
+
+namespace mmsim {
+
+SwapArea::SwapArea(System& system, uint64_t nr_slots)
+    : system_(system), slots_(nr_slots), contents_(nr_slots) {}
+
+uint64_t SwapArea::AllocSlot() {
+  if (system_.failures.ShouldFail(Seam::kSwapSlot)) return 0;
+  if (slots_.size() <= 1 || used_ == slots_.size() - 1) return 0;
+  while (slots_[next_].used) next_ = next_ + 1 == slots_.size() ? 1 : next_ + 1;
+  slots_[next_].used = true;
+  ++used_;
+  return next_;
+}
+
+void SwapArea::ReleaseIfUnused(uint64_t slot) {
+  Slot& s = slots_[slot];
+  if (s.count != 0 || s.cached.value != 0) return;
+  s.used = false;
+  --used_;
+  contents_.Discard(slot);
+  if (slot < next_) next_ = slot;
+}
+
+void SwapArea::Free(uint64_t slot) {
+  MMSIM_CHECK(slots_[slot].used && slots_[slot].count > 0);
+  --slots_[slot].count;
+  ReleaseIfUnused(slot);
+}
+
+void SwapArea::FreeAndCache(uint64_t slot) {
+  const Pfn cached = slots_[slot].cached;
+  Free(slot);
+  if (cached.value != 0 && slots_[slot].count == 0 && FolioMapcount(system_, cached) == 0) {
+    FolioFreeSwap(system_, cached);
+  }
+}
+
+void SwapArea::AddToCache(Pfn folio, uint64_t slot) {
+  slots_[slot].cached = folio;
+  slot_of_[folio.value] = slot;
+  GetFolio(system_, folio);
+  system_.pages[folio].Set(kPgSwapCache);
+}
+
+void SwapArea::DeleteFromCache(Pfn folio) {
+  const uint64_t slot = SlotOf(folio);
+  slot_of_.erase(folio.value);
+  slots_[slot].cached = Pfn(0);
+  system_.pages[folio].Clear(kPgSwapCache);
+  ReleaseIfUnused(slot);
+  PutFolio(system_, folio);
+}
+
+void SwapArea::WriteOut(Pfn folio, uint64_t slot) {
+  contents_.Copy(system_.phys.contents(), folio.value, slot);
+  system_.pages[folio].Clear(kPgDirty);
+}
+
+void SwapArea::ReadIn(uint64_t slot, Pfn folio) {
+  system_.phys.contents().Copy(contents_, slot, folio.value);
+  system_.pages[folio].Set(kPgUptodate);
+}
+
+bool FolioFreeSwap(System& system, Pfn folio) {
+  if (!system.pages[folio].Has(kPgSwapCache)) return false;
+  if (system.swap->Count(system.swap->SlotOf(folio)) != 0) return false;
+  system.pages[folio].Set(kPgDirty);
+  system.swap->DeleteFromCache(folio);
+  return true;
+}
+
+void FreeSwapCache(System& system, Pfn folio) {
+  if (system.pages[folio].Has(kPgSwapCache) && FolioMapcount(system, folio) == 0) {
+    FolioFreeSwap(system, folio);
+  }
+}
+
+Pfn ShmemSwapin(Inode& inode, uint64_t index) {
+  System& system = *inode.system;
+  const uint64_t slot = inode.i_pages[index].swap_offset();
+  const Pfn folio = AllocFolio(system);
+  if (folio.value == 0) return folio;
+  system.swap->ReadIn(slot, folio);
+  Page& page = system.pages[folio];
+  page.Set(kPgSwapBacked | kPgDirty);
+  page.mapping = reinterpret_cast<uint64_t>(&inode);
+  page.SetIndex(index);
+  inode.i_pages[index] = CacheEntry::OfPage(folio);
+  FolioAddLru(system, folio);
+  system.swap->Free(slot);
+  return folio;
+}
+
+}  // namespace mmsim

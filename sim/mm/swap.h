@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Swap: one area of slots, the count of entries that name each, the pages of it that are in memory (the swap cache).
+// Linux: mm/swapfile.c, mm/swap_state.c
+//
+// Invariants: a slot is used while its count is not 0 or a page is cached for it; a cached page has one reference
+// from the cache and kPgSwapCache; what a table says of a slot (a swap PTE, a shmem entry) is in its count.
+// The area answers at once, as zram and a RAM disk do (SWP_SYNCHRONOUS_IO): a page that only one entry names is read
+// past the cache, and none is read ahead.
+// Not modelled: several areas, priorities, discard, clusters, zswap, I/O errors, slots of huge pages as a whole.
+#pragma once
+
+#include <absl/container/flat_hash_map.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "mmsim/types.h"
+#include "sim/hw/frame_contents.h"
+#include "sim/mm/arch/pte_types.h"
+#include "sim/mm/system.h"
+
+namespace mmsim {
+
+struct Inode;
+
+class SwapArea {
+ public:
+  static constexpr uint32_t kType = 0;
+
+  SwapArea(System& system, uint64_t nr_slots);
+  SwapArea(const SwapArea&) = delete;
+  SwapArea& operator=(const SwapArea&) = delete;
+
+  // A free slot with count 0; 0 when there is none (slot 0 is the area's header). Linux: folio_alloc_swap()
+  uint64_t AllocSlot();
+  // One more entry names the slot. Linux: swap_duplicate()
+  void Duplicate(uint64_t slot) { ++slots_[slot].count; }
+  // One less; with the last one an unmapped cached page goes as well. Linux: swap_free(),
+  // free_swap_and_cache_nr()
+  void Free(uint64_t slot);
+  void FreeAndCache(uint64_t slot);
+  uint32_t Count(uint64_t slot) const { return slots_[slot].count; }  // swp_swapcount()
+  // The cached page of a slot, or Pfn 0. Linux: swap_cache_get_folio()
+  Pfn Cached(uint64_t slot) const { return slots_[slot].cached; }
+  // Precondition: the page is in the swap cache.
+  uint64_t SlotOf(Pfn folio) const { return slot_of_.at(folio.value); }
+
+  // Linux: add_to_swap_cache(), delete_from_swap_cache()
+  void AddToCache(Pfn folio, uint64_t slot);
+  void DeleteFromCache(Pfn folio);
+  void WriteOut(Pfn folio, uint64_t slot);
+  void ReadIn(uint64_t slot, Pfn folio);
+
+  uint64_t nr_slots() const { return slots_.size(); }
+  uint64_t used() const { return used_; }
+
+ private:
+  struct Slot {
+    uint32_t count = 0;
+    bool used = false;
+    Pfn cached;
+  };
+  void ReleaseIfUnused(uint64_t slot);
+
+  System& system_;
+  std::vector<Slot> slots_;
+  uint64_t used_ = 0, next_ = 1;
+  absl::flat_hash_map<uint64_t, uint64_t> slot_of_;  // cached frame -> slot; never iterated
+  FrameContents contents_;
+};
+
+// Takes a page out of the swap cache when nothing but the cache needs its slot. Linux: mm/swapfile.c
+// folio_free_swap()
+bool FolioFreeSwap(System& system, Pfn folio);
+// The same for a page that has just been unmapped. Linux: mm/swap_state.c free_swap_cache()
+void FreeSwapCache(System& system, Pfn folio);
+// A page of shmem comes back: into the page cache, in place of its swap entry. Pfn 0 when memory is short. Linux:
+// mm/shmem.c shmem_swapin_folio()
+Pfn ShmemSwapin(Inode& inode, uint64_t index);
+
+}  // namespace mmsim

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// Translations taken away: munmap, MADV_DONTNEED, truncate, exit. Tables stay, FreePageTables (page_table.cc) takes
+// those. Linux: mm/memory.c zap_pte_range() and the levels above, unmap_page_range()
+//
+// Invariant: for each entry removed its frame loses one reference and one map count, and the mm one page of rss.
+// Not modelled: gathering frames until the TLB was flushed (nothing else runs in between), uffd-wp markers.
+#include <array>
+
+#include "sim/mm/fault.h"
+#include "sim/mm/folio.h"
+#include "sim/mm/huge_memory.h"
+#include "sim/mm/lru.h"
+#include "sim/mm/page_table.h"
+#include "sim/mm/swap.h"
+#include "sim/mm/tlb_flush.h"
+
+namespace mmsim {
+namespace {
+
+struct Zap {
+  Mm& mm;
+  System& system;
+  Vma& vma;
+  const Arch arch;
+  const ZapDetails details;
+  std::array<int64_t, static_cast<size_t>(RssType::kCount)> rss{};
+  bool freed = false;
+};
+
+// Linux: mm/memory.c zap_present_ptes()
+void ZapPresentPte(Zap& z, VirtAddr address, EntryPtr pte, Pte ptent) {
+  const Pfn page = VmNormalPage(z.system, ptent);
+  if (page.value == 0) {
+    StorePte(z.mm, address, pte, Pte{0}, "zap_pte_range");
+    return;
+  }
+  const Pfn folio = z.system.pages.HeadOf(page);
+  const Page& record = z.system.pages[folio];
+  const bool anon = record.IsAnon();
+  if (anon && !z.details.even_cows) return;
+  StorePte(z.mm, address, pte, Pte{0}, "zap_pte_range");
+  --z.rss[static_cast<size_t>(RssTypeOf(record))];
+  if (!anon) {
+    if (PteDirty(z.arch, ptent)) z.system.pages[folio].Set(kPgDirty);
+    if (PteYoung(z.arch, ptent) && !z.vma.Has(kVmSeqRead | kVmRandRead)) FolioMarkAccessed(z.system, folio);
+  }
+  FolioRemoveRmapPte(z.system, page, z.vma);
+  if (record.Has(kPgSwapCache)) [[unlikely]] FreeSwapCache(z.system, folio);
+  z.freed = true;
+  PutFolio(z.system, folio);
+}
+
+// Linux: the part of mm/memory.c zap_pte_range() for entries that are not present
+void ZapSwapPte(Zap& z, VirtAddr address, EntryPtr pte, Pte ptent) {
+  if (!z.details.even_cows) return;
+  StorePte(z.mm, address, pte, Pte{0}, "zap_pte_range");
+  --z.rss[static_cast<size_t>(RssType::kSwap)];
+  z.system.swap->FreeAndCache(PteSwap(z.arch, ptent).offset);
+}
+
+void ZapPteRange(Zap& z, EntryPtr pmd, VirtAddr address, VirtAddr end) {
+  EntryPtr pte = Descend(z.system, pmd, address, kLevelPte);
+  for (; address != end; address += kPageSize, ++pte) {
+    const Pte ptent = ReadEntry(pte);
+    if (PteNone(z.arch, ptent)) continue;
+    if (PtePresent(z.arch, ptent)) {
+      ZapPresentPte(z, address, pte, ptent);
+    } else {
+      ZapSwapPte(z, address, pte, ptent);
+    }
+  }
+}
+
+// Linux: mm/memory.c zap_pmd_range()
+void ZapPmdRange(Zap& z, EntryPtr pud, VirtAddr address, VirtAddr end) {
+  EntryPtr pmd = Descend(z.system, pud, address, kLevelPmd);
+  for (VirtAddr next; address != end; address = next, ++pmd) {
+    next = LevelEnd(address, end, kLevelPmd);
+    if (*pmd == 0) continue;
+    if (!PmdIsTable(z.system, pmd)) {
+      if (next - address == kPmdSize) {
+        ZapHugePmd(z.vma, pmd, address);
+        z.freed = true;
+        continue;
+      }
+      SplitHugePmd(z.vma, pmd, address);
+      if (*pmd == 0) continue;
+    }
+    ZapPteRange(z, pmd, address, next);
+  }
+}
+
+// Linux: mm/memory.c zap_pud_range(), zap_p4d_range(): `entry` at `level` is not empty.
+void ZapRange(Zap& z, EntryPtr entry, int level, VirtAddr address, VirtAddr end) {
+  if (level == kLevelPud) {
+    ZapPmdRange(z, entry, address, end);
+    return;
+  }
+  EntryPtr below = Descend(z.system, entry, address, level - 1);
+  for (VirtAddr next; address != end; address = next, ++below) {
+    next = LevelEnd(address, end, level - 1);
+    if (*below != 0) ZapRange(z, below, level - 1, address, next);
+  }
+}
+
+}  // namespace
+
+void UnmapPageRange(Mm& mm, Vma& vma, VirtRange range, ZapDetails details) {
+  range.start = std::max<VirtAddr>(range.start, vma.start);
+  range.end = std::min<VirtAddr>(range.end, vma.end);
+  if (range.Empty()) return;
+  LruAddDrain(mm.system);
+  Zap z{.mm = mm, .system = mm.system, .vma = vma, .arch = mm.system.arch, .details = details};
+  EntryPtr pgd = PgdEntry(mm, range.start);
+  for (VirtAddr address = range.start, next; address != range.end; address = next, ++pgd) {
+    next = LevelEnd(address, range.end, kLevelPgd);
+    if (*pgd != 0) ZapRange(z, pgd, kLevelPgd, address, next);
+  }
+  for (size_t i = 0; i < z.rss.size(); ++i) mm.rss[i] += z.rss[i];
+  FlushTlbRange(mm, range);
+  // free_pages_and_swap_cache() begins with it.
+  if (z.freed) LruAddDrain(mm.system);
+}
+
+}  // namespace mmsim
