@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// mprotect's walk over the tables: each entry gets the new protection and keeps what it knows of its page. Linux:
-// mm/mprotect.c change_protection() and the levels below it
+// mprotect's walk over the tables: each entry gets the new protection and keeps what it knows of its page.
+// Linux: mm/mprotect.c change_protection() and the levels below it
 //
 // Invariant: an entry becomes writable here only where a write fault would make it so without further ado.
 // Not modelled: NUMA hinting, uffd-wp.

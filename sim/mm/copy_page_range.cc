@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What fork copies of the parent's translations. Linux: mm/memory.c copy_page_range() and the levels below it
 //
-// Only where faults could not bring them back: private memory that was written to, special mappings. Private entries lose
-// their right to write in both; a page that the parent may have pinned is copied at once.
-// Invariants: each entry made in the child adds one reference and one map count to its frame and one page to the
-// child's rss; nothing is undone when memory runs out, dup_mmap's caller tears the child down.
-// Not modelled: device memory, uffd-wp, hardware poison.
+// Only where faults could not bring them back: private memory that was written to, special mappings. Private
+// entries lose their right to write in both; a page that the parent may have pinned is copied at once.
+// Invariants: each entry made in the child adds one reference and one map count to its frame and one page to
+// the child's rss; nothing is undone when memory runs out, dup_mmap's caller tears the child down. Not
+// modelled: device memory, uffd-wp, hardware poison.
 #include "sim/mm/folio.h"
 #include "sim/mm/huge_memory.h"
 #include "sim/mm/lru.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The fault handler's entry, what a fault comes to, and the one struct that is threaded through the ladder. Linux:
-// mm/memory.c handle_mm_fault(), enum vm_fault_reason and enum fault_flag (include/linux/mm_types.h), struct
-// vm_fault (include/linux/mm.h).
+// The fault handler's entry, what a fault comes to, and the one struct that is threaded through the ladder.
+// Linux: mm/memory.c handle_mm_fault(), enum vm_fault_reason and enum fault_flag (include/linux/mm_types.h),
+// struct vm_fault (include/linux/mm.h).
 #pragma once
 
 #include <cstdint>
@@ -38,11 +38,11 @@ struct VmFault {
   FaultFlags flags;
   EntryPtr pmd = nullptr;
   EntryPtr pte = nullptr;  // null: there is no table, or nothing in it
-  Pte orig_pte;
-  Pte orig_pmd;
-  Pfn page;           // that vma.ops found; with a reference of ours
-  Pfn cow_page;       // a private copy that is to be mapped
-  Pfn prealloc_pte;   // a table made ahead; freed by HandleMmFault when nothing took it
+  Pte orig_pte{};
+  Pte orig_pmd{};
+  Pfn page{};          // that vma.ops found; with a reference of ours
+  Pfn cow_page{};      // a private copy that is to be mapped
+  Pfn prealloc_pte{};  // a table made ahead; freed by HandleMmFault when nothing took it
 
   bool IsWrite() const { return (flags & kFaultWrite) != 0; }
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rung for memory that was never touched: the zero page for a read, a page of one's own for a write. Invariant: a new
-// page is mapped once, exclusively, dirty if the VMA may be written. Not modelled: folios between 4 KiB and 2 MiB
-// (no such size is enabled by default).
+// The rung for memory that was never touched: the zero page for a read, a page of one's own for a write.
+// Invariant: a new page is mapped once, exclusively, dirty if the VMA may be written. Not modelled: folios
+// between 4 KiB and 2 MiB (no such size is enabled by default).
 #include "sim/mm/fault.h"
 #include "sim/mm/folio.h"
 

@@ -16,7 +16,8 @@ namespace {
 constexpr uint64_t kFaultAroundPages = 16;  // 64 KiB
 constexpr VmFaultResult kStop = kVmFaultError | kVmFaultNopage;
 
-// Linux: mm/mmap.c special_mapping_fault(), arch/*/kernel/vdso.c vvar_fault(): vvar pages are mapped by number.
+// Linux: mm/mmap.c special_mapping_fault(), arch/*/kernel/vdso.c vvar_fault(): vvar pages are mapped by
+// number.
 VmFaultResult SpecialMappingFault(VmFault& vmf) {
   System& system = vmf.system;
   const SpecialMapping& special = *vmf.vma.special;
@@ -60,9 +61,8 @@ VmFaultResult DoFaultAround(VmFault& vmf) {
   const uint64_t vma_off = vmf.pgoff - vmf.vma.pgoff;
   const uint64_t from_pte =
       std::max(pte_off & ~(kFaultAroundPages - 1), pte_off - std::min(pte_off, vma_off));
-  const uint64_t to_pte = std::min({from_pte + kFaultAroundPages, kEntriesPerTable,
-                                    pte_off + vmf.vma.NrPages() - vma_off}) -
-                          1;
+  const uint64_t to_pte =
+      std::min({from_pte + kFaultAroundPages, kEntriesPerTable, pte_off + vmf.vma.NrPages() - vma_off}) - 1;
   if (*vmf.pmd == 0) {
     vmf.prealloc_pte = PteAllocOne(vmf.mm);
     if (vmf.prealloc_pte.value == 0) return kVmFaultOom;

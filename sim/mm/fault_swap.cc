@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rung for a page that is in swap: found in the swap cache or read in, mapped, and writable at once where it is
-// certain to be the process's alone. Linux: mm/memory.c do_swap_page()
+// The rung for a page that is in swap: found in the swap cache or read in, mapped, and writable at once where
+// it is certain to be the process's alone. Linux: mm/memory.c do_swap_page()
 //
 // Invariant: the slot has one entry less, the frame one more.
 // Not modelled: migration entries, markers, swap that takes time or fails, huge folios in swap.
@@ -71,8 +71,7 @@ VmFaultResult DoSwapPage(VmFault& vmf) {
   Pte pte = PfnPte(arch, in.folio, VmaPageProt(vmf.vma));
   if (SwpSoftDirty(arch, vmf.orig_pte)) pte = PteMkSoftDirty(arch, pte);
   const bool reuse = exclusive || page.refcount == 1;
-  if (reuse && vmf.vma.Has(kVmWrite) &&
-      !(VmaSoftDirtyEnabled(system, vmf.vma) && !PteSoftDirty(arch, pte))) {
+  if (reuse && vmf.vma.Has(kVmWrite) && !(VmaSoftDirtyEnabled(system, vmf.vma) && !PteSoftDirty(arch, pte))) {
     pte = PteMkWrite(arch, pte);
     if (vmf.IsWrite()) {
       pte = PteMkDirty(arch, pte);

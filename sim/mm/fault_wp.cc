@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rung for a write to a page that is mapped but not writable: reuse it, or copy it. Also for GUP that wants a
-// page that stays (kFaultUnshare).
+// The rung for a write to a page that is mapped but not writable: reuse it, or copy it. Also for GUP that
+// wants a page that stays (kFaultUnshare).
 //
-// A private page is reused when it is the process's alone: it is marked so (kPgAnonExclusive), or nothing but this
-// entry, the swap cache and this CPU's LRU batch refers to it. Everything else is copied.
-// Invariant: after a copy, the new page is mapped once and the old one once less.
-// Not modelled: KSM, userfaultfd's write protection, file systems that refuse page_mkwrite.
+// A private page is reused when it is the process's alone: it is marked so (kPgAnonExclusive), or nothing but
+// this entry, the swap cache and this CPU's LRU batch refers to it. Everything else is copied. Invariant:
+// after a copy, the new page is mapped once and the old one once less. Not modelled: KSM, userfaultfd's write
+// protection, file systems that refuse page_mkwrite.
 #include "sim/mm/fault.h"
 #include "sim/mm/filemap.h"
 #include "sim/mm/folio.h"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page cache: pages of files found, read in and mapped (filemap.h). Linux: mm/filemap.c, mm/readahead.c
 //
-// Invariants: a page in the cache has one reference from it, mapping = its inode and index = its place; all pages of a
-// file are order 0. A disk file's pages are filled from Inode::backing, zeros beyond.
-// Not modelled: I/O that takes time or fails, locked pages, eviction, large folios, DAX.
+// Invariants: a page in the cache has one reference from it, mapping = its inode and index = its place; all
+// pages of a file are order 0. A disk file's pages are filled from Inode::backing, zeros beyond. Not
+// modelled: I/O that takes time or fails, locked pages, eviction, large folios, DAX.
 #include "sim/mm/filemap.h"
 
 #include <algorithm>
@@ -20,7 +20,9 @@ namespace {
 constexpr uint64_t kRaPages = 32;  // 128 KiB, the default of a disk
 constexpr uint32_t kMmapLotsamiss = 100;
 
-uint64_t EndPage(const Inode& inode) { return (inode.size_bytes + kPageSize - 1) >> kPageShift; }
+uint64_t EndPage(const Inode& inode) {
+  return (inode.size_bytes + kPageSize - 1) >> kPageShift;
+}
 
 // Reads one page in from the disk. Linux: mm/filemap.c filemap_add_folio(), read_folio
 Pfn ReadPage(Inode& inode, uint64_t index) {
@@ -30,8 +32,7 @@ Pfn ReadPage(Inode& inode, uint64_t index) {
   const uint64_t offset = index << kPageShift;
   if (offset < inode.backing.size()) {
     const uint64_t n = std::min<uint64_t>(kPageSize, inode.backing.size() - offset);
-    system.phys.WriteBytes(pfn.Base(),
-                           {reinterpret_cast<const uint8_t*>(inode.backing.data()) + offset, n});
+    system.phys.WriteBytes(pfn.Base(), {reinterpret_cast<const uint8_t*>(inode.backing.data()) + offset, n});
   }
   FilemapAddFolio(inode, index, pfn);
   system.pages[pfn].Set(kPgUptodate);
@@ -39,8 +40,8 @@ Pfn ReadPage(Inode& inode, uint64_t index) {
   return pfn;
 }
 
-// Reads what is missing of [start, start + nr), with a marker on the page where the next readahead is to begin. Linux:
-// mm/readahead.c page_cache_ra_unbounded()
+// Reads what is missing of [start, start + nr), with a marker on the page where the next readahead is to
+// begin. Linux: mm/readahead.c page_cache_ra_unbounded()
 void ReadAheadRange(Inode& inode, uint64_t start, uint64_t nr, uint64_t lookahead) {
   const uint64_t end = std::min(start + nr, EndPage(inode));
   for (uint64_t index = start; index < end; ++index) {
@@ -95,9 +96,15 @@ VmFaultResult FilemapMapOrder0Folio(VmFault& vmf, Pfn page, VirtAddr address, En
 
 }  // namespace
 
-void intrusive_ptr_add_ref(Inode* inode) { ++inode->refcount; }
-void intrusive_ptr_release(Inode* inode) { InodePut(inode); }
-void intrusive_ptr_add_ref(File* file) { ++file->refcount; }
+void intrusive_ptr_add_ref(Inode* inode) {
+  ++inode->refcount;
+}
+void intrusive_ptr_release(Inode* inode) {
+  InodePut(inode);
+}
+void intrusive_ptr_add_ref(File* file) {
+  ++file->refcount;
+}
 void intrusive_ptr_release(File* file) {
   if (--file->refcount == 0) delete file;
 }
@@ -133,9 +140,13 @@ void FilemapAddFolio(Inode& inode, uint64_t index, Pfn pfn) {
   inode.i_pages[index] = CacheEntry::OfPage(pfn);
 }
 
-void FolioMarkDirty(System& system, Pfn folio) { system.pages[folio].Set(kPgDirty); }
+void FolioMarkDirty(System& system, Pfn folio) {
+  system.pages[folio].Set(kPgDirty);
+}
 
-void FilemapReadAhead(Inode& inode, uint64_t first, uint64_t nr) { ReadAheadRange(inode, first, nr, 0); }
+void FilemapReadAhead(Inode& inode, uint64_t first, uint64_t nr) {
+  ReadAheadRange(inode, first, nr, 0);
+}
 
 VmFaultResult FilemapFault(VmFault& vmf) {
   Inode& inode = *vmf.vma.file->inode;

@@ -58,9 +58,9 @@ struct Inode {
   uint64_t id = 0;  // inode number
   uint32_t dev_major = 0, dev_minor = 0;
   uint64_t size_bytes = 0;
-  uint32_t seals = 0;      // F_SEAL_*
-  bool noexec = false;     // of a mount with MNT_NOEXEC
-  bool noreserve = false;  // shmem: VM_NORESERVE, accounted a page at a time
+  uint32_t seals = 0;            // F_SEAL_*
+  bool noexec = false;           // of a mount with MNT_NOEXEC
+  bool noreserve = false;        // shmem: VM_NORESERVE, accounted a page at a time
   uint64_t accounted_pages = 0;  // shmem: what of vm_committed_as is this file's; given back with it
   int refcount = 0;
   int nlink = 1;
@@ -85,9 +85,9 @@ struct File {
   bool deleted = false;
   ShmSegment* shm = nullptr;  // made by shmat: its VMAs are VmOps::kSysvShm and attachments of the segment
   bool write_access = false;  // counts in inode->writers, until the file is released
-  uint32_t mode = 0;      // kFmode*
-  uint32_t flags = 0;     // O_* as fcntl(F_GETFL) shows
-  uint64_t position = 0;  // bytes
+  uint32_t mode = 0;          // kFmode*
+  uint32_t flags = 0;         // O_* as fcntl(F_GETFL) shows
+  uint64_t position = 0;      // bytes
   // Readahead (struct file_ra_state), in pages.
   uint64_t ra_start = 0;
   uint32_t ra_size = 0, ra_async_size = 0, mmap_miss = 0;
@@ -108,26 +108,28 @@ int64_t InodeRead(Inode& inode, uint64_t position, std::span<uint8_t> out);
 // Bytes written, the file grown where needed; or a negative errno (EPERM for seals). Linux: mm/filemap.c
 // generic_perform_write(), mm/shmem.c shmem_write_begin()
 int64_t InodeWrite(Inode& inode, uint64_t position, std::span<const uint8_t> in);
-// EPERM for seals; mappings beyond the new end go, private copies included. Linux: mm/shmem.c shmem_setattr(),
-// mm/truncate.c truncate_setsize()
+// EPERM for seals; mappings beyond the new end go, private copies included. Linux: mm/shmem.c
+// shmem_setattr(), mm/truncate.c truncate_setsize()
 Status InodeTruncate(Inode& inode, uint64_t new_size);
 // FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, and MADV_REMOVE: private copies stay. Linux: mm/shmem.c
 // shmem_fallocate()
 Status InodePunchHole(Inode& inode, uint64_t offset, uint64_t len_bytes);
 // fallocate without a hole. Linux: mm/shmem.c shmem_fallocate()
 Status InodeAllocate(Inode& inode, uint64_t offset, uint64_t len_bytes, bool keep_size);
-// What msync(MS_SYNC) and fsync do: dirty pages of [first, last] of a disk file are written back, their entries become
-// clean and write-protected. Linux: mm/page-writeback.c folio_clear_dirty_for_io(), mm/rmap.c folio_mkclean()
+// What msync(MS_SYNC) and fsync do: dirty pages of [first, last] of a disk file are written back, their
+// entries become clean and write-protected. Linux: mm/page-writeback.c folio_clear_dirty_for_io(), mm/rmap.c
+// folio_mkclean()
 void FilemapWriteback(Inode& inode, uint64_t first, uint64_t last);
-// Removes the translations of pages [first, first + nr) in every process (nr 0: to the end), private copies too if
-// `even_cows`. Linux: mm/memory.c unmap_mapping_pages()
+// Removes the translations of pages [first, first + nr) in every process (nr 0: to the end), private copies
+// too if `even_cows`. Linux: mm/memory.c unmap_mapping_pages()
 void UnmapMappingPages(Inode& inode, uint64_t first, uint64_t nr, bool even_cows);
 
 // --- for the fault ladder and rmap
 
 // The page at an index, or Pfn 0; no reference is taken. Linux: filemap_get_folio()
 Pfn FilemapGetPage(const Inode& inode, uint64_t index);
-// Linux: mm/filemap.c filemap_fault(), filemap_map_pages(), mm/shmem.c shmem_fault(): set vmf.page with a reference
+// Linux: mm/filemap.c filemap_fault(), filemap_map_pages(), mm/shmem.c shmem_fault(): set vmf.page with a
+// reference
 uint32_t FilemapFault(VmFault& vmf);
 uint32_t FilemapMapPages(VmFault& vmf, uint64_t start_pgoff, uint64_t end_pgoff);
 uint32_t ShmemFault(VmFault& vmf);
@@ -138,8 +140,8 @@ void FolioMarkDirty(System& system, Pfn folio);
 
 // Why a page of shmem is asked for. Linux: include/linux/shmem_fs.h enum sgp_type
 enum class Sgp : uint8_t { kRead, kNoAlloc, kCache, kWrite, kFalloc };
-// The page at an index, made or brought back from swap as `sgp` says, with a reference for the caller; Pfn 0 for a hole
-// under kRead. Linux: mm/shmem.c shmem_get_folio_gfp()
+// The page at an index, made or brought back from swap as `sgp` says, with a reference for the caller; Pfn 0
+// for a hole under kRead. Linux: mm/shmem.c shmem_get_folio_gfp()
 Result<Pfn> ShmemGetFolio(Inode& inode, uint64_t index, Sgp sgp);
 
 }  // namespace mmsim

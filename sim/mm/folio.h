@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// References and map counts of folios: the leaves that the ladder, zap and fork are made of. Each function takes
-// the page that an entry maps; for a page of a huge folio the references are its head's. Linux: include/linux/mm.h
-// folio_get(), folio_put(); mm/rmap.c folio_add_*_rmap_*(), folio_remove_rmap_*(); include/linux/rmap.h
+// References and map counts of folios: the leaves that the ladder, zap and fork are made of. Each function
+// takes the page that an entry maps; for a page of a huge folio the references are its head's. Linux:
+// include/linux/mm.h folio_get(), folio_put(); mm/rmap.c folio_add_*_rmap_*(), folio_remove_rmap_*();
+// include/linux/rmap.h
 //
 // Not modelled: vmstat counters, the deferred-split list (a flag remains).
 #pragma once
@@ -14,12 +15,16 @@ namespace mmsim {
 // The last reference is gone. Linux: mm/swap.c __folio_put()
 void FreeFolio(System& system, Pfn folio);
 
-inline void GetFolio(System& system, Pfn folio, int32_t refs = 1) { system.pages[folio].refcount += refs; }
+inline void GetFolio(System& system, Pfn folio, int32_t refs = 1) {
+  system.pages[folio].refcount += refs;
+}
 inline void PutFolio(System& system, Pfn folio, int32_t refs = 1) {
   if ((system.pages[folio].refcount -= refs) == 0) FreeFolio(system, folio);
 }
 // Of the folio that a page belongs to.
-inline void PutPage(System& system, Pfn page) { PutFolio(system, system.pages.HeadOf(page)); }
+inline void PutPage(System& system, Pfn page) {
+  PutFolio(system, system.pages.HeadOf(page));
+}
 
 // A new frame, zeroed; Pfn 0 when memory is short or the scenario says so.
 inline Pfn AllocFolio(System& system, unsigned order = 0) {
@@ -72,7 +77,8 @@ void FolioMlockOnMap(System& system, Pfn page, const Vma& vma);
 void FolioMunlockOnUnmap(System& system, Pfn page, const Vma& vma);
 inline void FolioAddFileRmapPte(System& system, Pfn page, const Vma& vma) {
   AddRmapPte(system, page);
-  if (vma.Has(kVmLocked)) [[unlikely]] FolioMlockOnMap(system, page, vma);
+  if (vma.Has(kVmLocked)) [[unlikely]]
+    FolioMlockOnMap(system, page, vma);
 }
 inline void FolioRemoveRmapPte(System& system, Pfn page, const Vma& vma) {
   Page& p = system.pages[page];
@@ -81,7 +87,8 @@ inline void FolioRemoveRmapPte(System& system, Pfn page, const Vma& vma) {
   } else {
     --p.mapcount;
   }
-  if (vma.Has(kVmLocked)) [[unlikely]] FolioMunlockOnUnmap(system, page, vma);
+  if (vma.Has(kVmLocked)) [[unlikely]]
+    FolioMunlockOnUnmap(system, page, vma);
 }
 
 // Linux: mm/rmap.c __folio_set_anon(): a folio that is not the VMA's alone belongs to the oldest anon_vma.

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// get_user_pages (gup.h): look whether the tables have the page as it is asked for, fault until they have. Linux: mm/gup.c
+// get_user_pages (gup.h): look whether the tables have the page as it is asked for, fault until they have.
+// Linux: mm/gup.c
 //
-// Invariants: kFollPin on a small page adds kGupPinCountingBias references, on a huge one a pin and a reference each;
-// an anonymous page is pinned only when it is exclusive. The zero page is neither counted nor pinned.
-// Not modelled: the lockless path, retries, hugetlb, device memory, protection keys of the caller.
+// Invariants: kFollPin on a small page adds kGupPinCountingBias references, on a huge one a pin and a
+// reference each; an anonymous page is pinned only when it is exclusive. The zero page is neither counted nor
+// pinned. Not modelled: the lockless path, retries, hugetlb, device memory, protection keys of the caller.
 #include "sim/mm/gup.h"
 
 #include <algorithm>
@@ -21,7 +22,7 @@ namespace {
 // What the tables say. Linux: the return values of follow_page_mask()
 struct Follow {
   enum class Kind { kPage, kFault, kUnshare, kNoPage } kind = Kind::kFault;
-  Pfn page;
+  Pfn page{};
   uint64_t page_mask = 0;  // pages of a huge mapping, less one
 };
 
@@ -34,8 +35,8 @@ bool GupMustUnshare(const System& system, const Vma& vma, GupFlags flags, Pfn pa
   return !system.pages[page].Has(kPgAnonExclusive);
 }
 
-// FOLL_FORCE can write to entries that are not writable, once COW is broken. Linux: mm/gup.c can_follow_write_pte(),
-// can_follow_write_pmd()
+// FOLL_FORCE can write to entries that are not writable, once COW is broken. Linux: mm/gup.c
+// can_follow_write_pte(), can_follow_write_pmd()
 bool CanFollowWrite(const System& system, const Vma& vma, Pte entry, Pfn page, GupFlags flags) {
   if (PteWrite(system.arch, entry)) return true;
   if ((flags & kFollForce) == 0 || vma.Has(kVmMayShare | kVmShared) || !vma.Has(kVmMayWrite) ||
@@ -176,8 +177,7 @@ int64_t GetUserPages(Mm& mm, VirtAddr start, uint64_t nr_pages, GupFlags flags, 
       continue;
     }
     if (follow.kind == Follow::Kind::kNoPage && pages != nullptr) return result(Errno::kEEXIST);
-    const uint64_t step =
-        std::min(1 + (~(address.value >> kPageShift) & follow.page_mask), nr_pages - done);
+    const uint64_t step = std::min(1 + (~(address.value >> kPageShift) & follow.page_mask), nr_pages - done);
     if (pages != nullptr) {
       if (step > 1) TryGrabFolio(system, follow.page, flags, static_cast<int32_t>(step - 1));
       for (uint64_t i = 0; i < step; ++i) pages->push_back(follow.page + i);
@@ -251,8 +251,7 @@ int64_t MadvisePopulate(Mm& mm, VirtAddr start, uint64_t len_bytes, bool write) 
 uint64_t AccessRemoteVm(Mm& mm, VirtAddr address, void* buffer, uint64_t len_bytes, bool write, bool force,
                         const Current* current) {
   System& system = mm.system;
-  const GupFlags flags =
-      kFollGet | kFollRemote | (write ? kFollWrite : 0) | (force ? kFollForce : 0);
+  const GupFlags flags = kFollGet | kFollRemote | (write ? kFollWrite : 0) | (force ? kFollForce : 0);
   auto* bytes = static_cast<uint8_t*>(buffer);
   uint64_t done = 0;
   while (done < len_bytes) {

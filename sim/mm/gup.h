@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// get_user_pages: pages brought in on behalf of the kernel (MAP_POPULATE, mlock, ptrace, process_vm) and pinned.
-// Linux: mm/gup.c
+// get_user_pages: pages brought in on behalf of the kernel (MAP_POPULATE, mlock, ptrace, process_vm) and
+// pinned. Linux: mm/gup.c
 #pragma once
 
 #include <vector>
@@ -26,16 +26,17 @@ int64_t PopulateVmaPageRange(Vma& vma, VirtRange range);
 // mm/madvise.c madvise_populate()
 int64_t MadvisePopulate(Mm& mm, VirtAddr start, uint64_t len_bytes, bool write);
 
-// The pages at [start, start + nr_pages), referenced (kFollGet) or pinned (kFollPin), appended to `pages`, which is null
-// when neither is asked for. How many, or a negative errno when none. Linux: mm/gup.c __get_user_pages(),
-// get_user_pages_remote(), pin_user_pages_remote()
+// The pages at [start, start + nr_pages), referenced (kFollGet) or pinned (kFollPin), appended to `pages`,
+// which is null when neither is asked for. How many, or a negative errno when none. Linux: mm/gup.c
+// __get_user_pages(), get_user_pages_remote(), pin_user_pages_remote()
 int64_t GetUserPages(Mm& mm, VirtAddr start, uint64_t nr_pages, GupFlags flags, std::vector<Pfn>* pages);
 // Gives them back; `dirty`: they were written to. Linux: mm/gup.c unpin_user_pages_dirty_lock()
 void UnpinUserPages(System& system, const std::vector<Pfn>& pages, bool dirty);
 void PutUserPage(System& system, Pfn page);  // of kFollGet
 
-// Reads or writes another address space as ptrace and /proc/PID/mem do; returns bytes done. `current`, whose limits
-// bound a stack that has to grow, may be null: then none grows. Linux: mm/memory.c __access_remote_vm()
+// Reads or writes another address space as ptrace and /proc/PID/mem do; returns bytes done. `current`, whose
+// limits bound a stack that has to grow, may be null: then none grows. Linux: mm/memory.c
+// __access_remote_vm()
 uint64_t AccessRemoteVm(Mm& mm, VirtAddr address, void* buffer, uint64_t len_bytes, bool write, bool force,
                         const Current* current = nullptr);
 

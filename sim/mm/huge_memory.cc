@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Huge pages: faults that make and use them, and what zap, fork, mprotect and mremap do with a huge PMD (huge_memory.h).
-// Linux: mm/huge_memory.c
+// Huge pages: faults that make and use them, and what zap, fork, mprotect and mremap do with a huge PMD
+// (huge_memory.h). Linux: mm/huge_memory.c
 #include "sim/mm/huge_memory.h"
 
 #include "sim/mm/fault.h"
@@ -21,7 +21,9 @@ void StorePmd(Mm& mm, VirtAddr address, EntryPtr pmd, Pte value, const char* fun
   StoreEntry(mm, address, kLevelPmd, pmd, value.value, function);
 }
 
-void FlushTlbPmd(Mm& mm, VirtAddr haddr) { FlushTlbRange(mm, {haddr, haddr + kHugeSize}); }
+void FlushTlbPmd(Mm& mm, VirtAddr haddr) {
+  FlushTlbRange(mm, {haddr, haddr + kHugeSize});
+}
 
 void ZapDepositedTable(Mm& mm, EntryPtr pmd) {
   PteFreeOne(mm, WithdrawTable(mm, pmd));
@@ -149,8 +151,7 @@ VmFaultResult DoHugePmdWpPage(VmFault& vmf) {
         page.Set(kPgAnonExclusive);
       }
       if ((vmf.flags & kFaultUnshare) != 0) return 0;
-      const Pte entry =
-          MaybeMkWrite(arch, PteMkDirty(arch, PteMkYoung(arch, vmf.orig_pmd)), vmf.vma);
+      const Pte entry = MaybeMkWrite(arch, PteMkDirty(arch, PteMkYoung(arch, vmf.orig_pmd)), vmf.vma);
       StorePmd(vmf.mm, haddr, vmf.pmd, entry, "do_huge_pmd_wp_page");
       FlushTlbPmd(vmf.mm, haddr);
       return 0;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Huge pages of anonymous memory: PMDs that map 2 MiB, their splits and their making. Linux: mm/huge_memory.c,
-// mm/khugepaged.c
+// Huge pages of anonymous memory: PMDs that map 2 MiB, their splits and their making. Linux:
+// mm/huge_memory.c, mm/khugepaged.c
 //
-// Invariants: beside each huge PMD a table of PTEs waits for its split (it is counted in pgtables_bytes), kept in
-// the record of the PMD's own table. A huge folio may be mapped by PMDs and by PTEs at once.
-// Not modelled: huge pages of files and shmem, migration, khugepaged, orders below 9.
+// Invariants: beside each huge PMD a table of PTEs waits for its split (it is counted in pgtables_bytes),
+// kept in the record of the PMD's own table. A huge folio may be mapped by PMDs and by PTEs at once. Not
+// modelled: huge pages of files and shmem, migration, khugepaged, orders below 9.
 #pragma once
 
 #include "sim/base/errno.h"
@@ -20,20 +20,20 @@ inline bool ThpVmaSuitable(const Vma& vma, VirtAddr haddr) {
   return haddr >= vma.start && haddr + kHugeSize <= vma.end;
 }
 
-// The 2 MiB of `address` become 512 PTEs of the same frames; the huge zero page's become zero pages. Precondition:
-// *pmd is huge. Linux: mm/huge_memory.c __split_huge_pmd()
+// The 2 MiB of `address` become 512 PTEs of the same frames; the huge zero page's become zero pages.
+// Precondition: *pmd is huge. Linux: mm/huge_memory.c __split_huge_pmd()
 void SplitHugePmd(Vma& vma, EntryPtr pmd, VirtAddr address);
 // Linux: mm/huge_memory.c zap_huge_pmd(), the TLB aside
 void ZapHugePmd(Vma& vma, EntryPtr pmd, VirtAddr address);
-// Fork: false when the PMD was split instead and the PTEs are to be copied, ENOMEM when there was no memory. Linux:
-// mm/huge_memory.c copy_huge_pmd()
+// Fork: false when the PMD was split instead and the PTEs are to be copied, ENOMEM when there was no memory.
+// Linux: mm/huge_memory.c copy_huge_pmd()
 Result<bool> CopyHugePmd(Vma& dst_vma, Vma& src_vma, EntryPtr dst_pmd, EntryPtr src_pmd, VirtAddr address);
 // Linux: mm/huge_memory.c move_huge_pmd()
 bool MoveHugePmd(Vma& vma, VirtAddr old_address, VirtAddr new_address, EntryPtr old_pmd, EntryPtr new_pmd);
 // Linux: mm/huge_memory.c change_huge_pmd(): true when the PMD was dealt with
 void ChangeHugePmd(Vma& vma, EntryPtr pmd, VirtAddr address, PgProt prot, bool try_change_writable);
-// A huge folio becomes 512 single ones, its PMD mappings having been split; pages of zeros among them become the zero
-// page. False when somebody else holds a reference. Linux: mm/huge_memory.c split_folio()
+// A huge folio becomes 512 single ones, its PMD mappings having been split; pages of zeros among them become
+// the zero page. False when somebody else holds a reference. Linux: mm/huge_memory.c split_folio()
 bool SplitFolio(System& system, Pfn folio);
 
 // A table put aside for the split of a PMD, and taken back. Linux: pgtable_trans_huge_deposit(), _withdraw()

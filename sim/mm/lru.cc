@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The LRU batches of lru.h. Invariant: each page in a batch has one reference from it. Not modelled: the lists, their
-// generations, how often a page was mlocked (the first munlock ends it), batches of other CPUs.
+// The LRU batches of lru.h. Invariant: each page in a batch has one reference from it. Not modelled: the
+// lists, their generations, how often a page was mlocked (the first munlock ends it), batches of other CPUs.
 #include "sim/mm/lru.h"
 
 #include "sim/mm/folio.h"
@@ -58,12 +58,15 @@ void AddAndMove(System& system, FolioBatch& batch, Pfn folio, void (*move)(Page&
   Page& page = system.pages[folio];
   ++page.refcount;
   batch.folios[batch.nr++] = folio;
-  if (batch.nr == kPagevecSize || page.IsLarge()) [[unlikely]] Move(system, batch, move);
+  if (batch.nr == kPagevecSize || page.IsLarge()) [[unlikely]]
+    Move(system, batch, move);
 }
 
 }  // namespace
 
-void FolioAddLru(System& system, Pfn folio) { AddAndMove(system, system.lru.add, folio, LruAdd); }
+void FolioAddLru(System& system, Pfn folio) {
+  AddAndMove(system, system.lru.add, folio, LruAdd);
+}
 
 void FolioAddLruVma(System& system, Pfn folio, const Vma& vma) {
   if ((vma.flags & (kVmLocked | kVmSpecial)) == kVmLocked) {

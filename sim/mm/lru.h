@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one CPU's LRU batches hold. The lists themselves are not modelled; the batches are, because each holds a
-// reference to its pages, which decides whether a write reuses a page, and because MADV_FREE and MADV_COLD take
-// effect only when a batch is moved. Linux: mm/swap.c struct cpu_fbatches, lru_add_drain()
+// What one CPU's LRU batches hold. The lists themselves are not modelled; the batches are, because each holds
+// a reference to its pages, which decides whether a write reuses a page, and because MADV_FREE and MADV_COLD
+// take effect only when a batch is moved. Linux: mm/swap.c struct cpu_fbatches, lru_add_drain()
 #pragma once
 
 #include <array>
@@ -29,16 +29,16 @@ struct LruBatches {
 // Linux: mm/swap.c folio_add_lru_vma(), folio_add_lru()
 void FolioAddLruVma(System& system, Pfn folio, const Vma& vma);
 void FolioAddLru(System& system, Pfn folio);
-// Linux: mm/swap.c folio_deactivate(), folio_mark_lazyfree(), folio_mark_accessed() (of the multi-generational
-// LRU, which Debian's kernels enable)
+// Linux: mm/swap.c folio_deactivate(), folio_mark_lazyfree(), folio_mark_accessed() (of the
+// multi-generational LRU, which Debian's kernels enable)
 void FolioDeactivate(System& system, Pfn folio);
 void FolioMarkLazyfree(System& system, Pfn folio);
 void FolioMarkAccessed(System& system, Pfn folio);
 // Linux: mm/mlock.c mlock_folio(), munlock_folio()
 void MlockFolio(System& system, Pfn folio);
 void MunlockFolio(System& system, Pfn folio);
-// Moves everything that the batches hold and drops their references; what madvise, munmap, mlock and exit begin
-// with. Linux: mm/swap.c lru_add_drain()
+// Moves everything that the batches hold and drops their references; what madvise, munmap, mlock and exit
+// begin with. Linux: mm/swap.c lru_add_drain()
 void LruAddDrain(System& system);
 
 }  // namespace mmsim

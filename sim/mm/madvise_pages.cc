@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The page side of madvise and mlock: walks over the pages of one VMA. Linux: mm/madvise.c madvise_free_pte_range(),
-// madvise_cold_or_pageout_pte_range(), mm/mlock.c mlock_pte_range()
+// The page side of madvise and mlock: walks over the pages of one VMA. Linux: mm/madvise.c
+// madvise_free_pte_range(), madvise_cold_or_pageout_pte_range(), mm/mlock.c mlock_pte_range()
 //
 // Invariant: pages that other processes map are left alone by FREE (dirty ones), COLD and PAGEOUT.
 // Not modelled: batches of a huge folio's PTEs (a huge folio is split where a part of it is meant).
@@ -36,7 +36,8 @@ bool SplitPart(System& system, Pfn folio) {
   return split;
 }
 
-// How many PTEs from `pte` on map consecutive pages of one huge folio. Linux: mm/madvise.c madvise_folio_pte_batch()
+// How many PTEs from `pte` on map consecutive pages of one huge folio. Linux: mm/madvise.c
+// madvise_folio_pte_batch()
 uint64_t FolioPteBatch(System& system, EntryPtr pte, uint64_t max) {
   const Arch arch = system.arch;
   const Pfn first = VmNormalPage(system, ReadEntry(pte));
@@ -49,18 +50,20 @@ uint64_t FolioPteBatch(System& system, EntryPtr pte, uint64_t max) {
   return n;
 }
 
-struct Walk {
+struct PageWalk {
   Vma& vma;
   Mm& mm;
   System& system;
   const Arch arch;
 };
-Walk WalkOf(Vma& vma) { return {vma, *vma.mm, vma.mm->system, vma.mm->system.arch}; }
+PageWalk PageWalkOf(Vma& vma) {
+  return {vma, *vma.mm, vma.mm->system, vma.mm->system.arch};
+}
 
 // --- MADV_FREE
 
 // Linux: mm/huge_memory.c madvise_free_huge_pmd(): false when the PTEs are to be walked.
-bool FreeHugePmd(const Walk& w, EntryPtr pmd, VirtRange range) {
+bool FreeHugePmd(const PageWalk& w, EntryPtr pmd, VirtRange range) {
   const Pte old = ReadEntry(pmd);
   const Pfn folio = VmNormalPagePmd(w.system, old);
   if (folio.value == 0 || FolioLikelyMappedShared(w.system, folio)) return !PmdIsTable(w.system, pmd);
@@ -75,7 +78,7 @@ bool FreeHugePmd(const Walk& w, EntryPtr pmd, VirtRange range) {
 }
 
 // Linux: the present part of mm/madvise.c madvise_free_pte_range()
-void FreePage(const Walk& w, VirtAddr address, EntryPtr pte, Pte ptent, Pfn folio) {
+void FreePage(const PageWalk& w, VirtAddr address, EntryPtr pte, Pte ptent, Pfn folio) {
   Page& page = w.system.pages[folio];
   if (page.Has(kPgSwapCache | kPgDirty)) {
     if (FolioMapcount(w.system, folio) != (page.IsLarge() ? static_cast<int32_t>(kHugePages) : 1)) return;
@@ -88,7 +91,7 @@ void FreePage(const Walk& w, VirtAddr address, EntryPtr pte, Pte ptent, Pfn foli
   FolioMarkLazyfree(w.system, folio);
 }
 
-void FreePteRange(const Walk& w, EntryPtr pmd, VirtRange range) {
+void FreePteRange(const PageWalk& w, EntryPtr pmd, VirtRange range) {
   EntryPtr pte = Descend(w.system, pmd, range.start, kLevelPte);
   for (VirtAddr address = range.start; address < range.end; address += kPageSize, ++pte) {
     Pte ptent = ReadEntry(pte);
@@ -125,7 +128,7 @@ void FreePteRange(const Walk& w, EntryPtr pmd, VirtRange range) {
 // --- MADV_COLD, MADV_PAGEOUT
 
 // One page, or a whole huge one. Linux: the end of the loop of madvise_cold_or_pageout_pte_range()
-void ColdOrPageoutFolio(const Walk& w, Pfn folio, bool pageout, std::vector<Pfn>* isolated) {
+void ColdOrPageoutFolio(const PageWalk& w, Pfn folio, bool pageout, std::vector<Pfn>* isolated) {
   Page& page = w.system.pages[folio];
   page.Clear(kPgReferenced);
   if (page.Has(kPgActive)) page.Set(kPgWorkingset);
@@ -139,7 +142,7 @@ void ColdOrPageoutFolio(const Walk& w, Pfn folio, bool pageout, std::vector<Pfn>
   }
 }
 
-void ColdOrPageoutPteRange(const Walk& w, EntryPtr pmd, VirtRange range, bool pageout) {
+void ColdOrPageoutPteRange(const PageWalk& w, EntryPtr pmd, VirtRange range, bool pageout) {
   std::vector<Pfn> isolated;
   EntryPtr pte = Descend(w.system, pmd, range.start, kLevelPte);
   for (VirtAddr address = range.start; address < range.end; address += kPageSize, ++pte) {
@@ -178,7 +181,7 @@ void ColdOrPageoutPteRange(const Walk& w, EntryPtr pmd, VirtRange range, bool pa
 }
 
 // Linux: the huge part of madvise_cold_or_pageout_pte_range(); false when the PTEs are to be walked.
-bool ColdOrPageoutHugePmd(const Walk& w, EntryPtr pmd, VirtRange range, bool pageout) {
+bool ColdOrPageoutHugePmd(const PageWalk& w, EntryPtr pmd, VirtRange range, bool pageout) {
   const Pte old = ReadEntry(pmd);
   const Pfn folio = VmNormalPagePmd(w.system, old);
   if (folio.value == 0 || FolioLikelyMappedShared(w.system, folio)) return true;
@@ -197,7 +200,7 @@ bool ColdOrPageoutHugePmd(const Walk& w, EntryPtr pmd, VirtRange range, bool pag
 }
 
 void ColdOrPageout(Vma& vma, VirtRange range, bool pageout) {
-  const Walk w = WalkOf(vma);
+  const PageWalk w = PageWalkOf(vma);
   LruAddDrain(w.system);
   WalkPmds(vma, range, [&](EntryPtr pmd, VirtRange part) {
     if (!PmdIsTable(w.system, pmd) && ColdOrPageoutHugePmd(w, pmd, part, pageout)) return;
@@ -209,7 +212,7 @@ void ColdOrPageout(Vma& vma, VirtRange range, bool pageout) {
 }  // namespace
 
 void MadviseFreePages(Vma& vma, VirtRange range) {
-  const Walk w = WalkOf(vma);
+  const PageWalk w = PageWalkOf(vma);
   LruAddDrain(w.system);
   WalkPmds(vma, range, [&](EntryPtr pmd, VirtRange part) {
     if (!PmdIsTable(w.system, pmd) && FreeHugePmd(w, pmd, part)) return;
@@ -218,11 +221,15 @@ void MadviseFreePages(Vma& vma, VirtRange range) {
   FlushTlbRange(w.mm, range);
 }
 
-void MadviseColdPages(Vma& vma, VirtRange range) { ColdOrPageout(vma, range, /*pageout=*/false); }
-void MadvisePageoutPages(Vma& vma, VirtRange range) { ColdOrPageout(vma, range, /*pageout=*/true); }
+void MadviseColdPages(Vma& vma, VirtRange range) {
+  ColdOrPageout(vma, range, /*pageout=*/false);
+}
+void MadvisePageoutPages(Vma& vma, VirtRange range) {
+  ColdOrPageout(vma, range, /*pageout=*/true);
+}
 
-// Linux: mm/madvise.c madvise_willneed(), shmem_swapin_range(); for memory, the swap cache is not filled ahead: the area
-// answers at once.
+// Linux: mm/madvise.c madvise_willneed(), shmem_swapin_range(); for memory, the swap cache is not filled
+// ahead: the area answers at once.
 void MadviseWillneedPages(Vma& vma, VirtRange range) {
   System& system = vma.mm->system;
   if (vma.file == nullptr) return;
@@ -233,7 +240,7 @@ void MadviseWillneedPages(Vma& vma, VirtRange range) {
 }
 
 void MlockVmaPages(Vma& vma, VirtRange range) {
-  const Walk w = WalkOf(vma);
+  const PageWalk w = PageWalkOf(vma);
   const auto mark = [&](Pfn folio) {
     vma.Has(kVmLocked) ? MlockFolio(w.system, folio) : MunlockFolio(w.system, folio);
   };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// mremap's walk: translations go from one range to another without their pages noticing. Whole tables move where both
-// ranges lie so that they can, at the level of a PMD or a PUD, without an entry below being touched. Linux:
-// mm/mremap.c move_page_tables()
+// mremap's walk: translations go from one range to another without their pages noticing. Whole tables move
+// where both ranges lie so that they can, at the level of a PMD or a PUD, without an entry below being
+// touched. Linux: mm/mremap.c move_page_tables()
 //
 // Invariants: what the old range loses the new one has; no count of a frame changes.
 // Not modelled: rmap locks, userfaultfd, huge PUDs.
@@ -30,8 +30,7 @@ void MovePtes(Mm& mm, EntryPtr old_pmd, VirtAddr old_address, VirtAddr old_end, 
   EntryPtr old_pte = Descend(system, old_pmd, old_address, kLevelPte);
   EntryPtr new_pte = Descend(system, new_pmd, new_address, kLevelPte);
   const VirtAddr start = old_address;
-  for (; old_address < old_end;
-       old_address += kPageSize, new_address += kPageSize, ++old_pte, ++new_pte) {
+  for (; old_address < old_end; old_address += kPageSize, new_address += kPageSize, ++old_pte, ++new_pte) {
     Pte pte = ReadEntry(old_pte);
     if (PteNone(arch, pte)) continue;
     StorePte(mm, old_address, old_pte, Pte{0}, "move_ptes");
@@ -49,8 +48,8 @@ bool MoveNormalTable(Mm& mm, int level, VirtAddr old_address, VirtAddr new_addre
   if (entry == 0) return false;
   const char* function = level == kLevelPmd ? "move_normal_pmd" : "move_normal_pud";
   StoreEntry(mm, old_address, level, old_entry, 0, function);
-  StoreEntry(mm, new_address, level, new_entry,
-             TableEntry(mm.system.arch, TablePfn(mm.system.arch, entry)), function);
+  StoreEntry(mm, new_address, level, new_entry, TableEntry(mm.system.arch, TablePfn(mm.system.arch, entry)),
+             function);
   FlushTlbRange(mm, {old_address, old_address + LevelSize(level)});
   return true;
 }
@@ -69,7 +68,8 @@ void TryRealign(VirtAddr& old_address, const Vma& old_vma, VirtAddr& new_address
   constexpr uint64_t kMask = ~(kPmdSize - 1);
   if ((old_address.value & ~kMask) == 0) return;
   if ((old_address.value & ~kMask) != (new_address.value & ~kMask)) return;
-  if (!CanAlignDown(old_vma, old_address, for_stack) || !CanAlignDown(new_vma, new_address, for_stack)) return;
+  if (!CanAlignDown(old_vma, old_address, for_stack) || !CanAlignDown(new_vma, new_address, for_stack))
+    return;
   old_address.value &= kMask;
   new_address.value &= kMask;
 }
@@ -80,7 +80,8 @@ struct Move {
   VirtAddr old_address, old_end, new_address;
 };
 
-// One step at the level of PMDs; false when memory is short. Linux: the second half of move_page_tables()'s loop
+// One step at the level of PMDs; false when memory is short. Linux: the second half of move_page_tables()'s
+// loop
 bool MoveAtPmd(const Move& m, uint64_t extent) {
   EntryPtr old_pmd = FindEntry(m.mm, m.old_address, kLevelPmd);
   if (old_pmd == nullptr || *old_pmd == 0) return true;

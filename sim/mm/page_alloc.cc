@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The allocator of frames (page_alloc.h): blocks of 512 frames are cut up for single frames and for tables, or
-// given out whole; what comes back goes on lists through the records, last in first out, so that the order is
-// a function of the calls alone. Linux: mm/page_alloc.c, as far as a number is found at all.
+// The allocator of frames (page_alloc.h): blocks of 512 frames are cut up for single frames and for tables,
+// or given out whole; what comes back goes on lists through the records, last in first out, so that the order
+// is a function of the calls alone. Linux: mm/page_alloc.c, as far as a number is found at all.
 #include "sim/mm/page_alloc.h"
 
 #include <sys/mman.h>
@@ -22,7 +22,9 @@ PageAllocator::PageAllocator(PhysMem& phys) : phys_(phys), frames_(phys.nr_frame
   next_block_ = kHugePages;
 }
 
-PageAllocator::~PageAllocator() { munmap(records_, frames_ * sizeof(Page)); }
+PageAllocator::~PageAllocator() {
+  munmap(records_, frames_ * sizeof(Page));
+}
 
 Pfn PageAllocator::Pop(PageAllocator& a, uint64_t& list) {
   const uint64_t pfn = list;
@@ -39,7 +41,8 @@ uint64_t PageAllocator::TakeBlock() {
   return block;
 }
 
-// Gathers single free frames into whole blocks where all 512 of one are free. Rare: only when no block is left.
+// Gathers single free frames into whole blocks where all 512 of one are free. Rare: only when no block is
+// left.
 bool PageAllocator::Coalesce() {
   std::vector<uint16_t> free_of(frames_ / kHugePages + 1);
   for (uint64_t p = free_small_; p != 0; p = records_[p].mapping) ++free_of[p / kHugePages];

@@ -20,10 +20,10 @@
 namespace mmsim {
 
 inline constexpr unsigned kHugeOrder = 9;
-inline constexpr uint64_t kHugePages = uint64_t{1} << kHugeOrder;      // HPAGE_PMD_NR
-inline constexpr uint64_t kHugeSize = kHugePages << kPageShift;        // bytes; HPAGE_PMD_SIZE
-inline constexpr uint64_t kHugeMask = ~(kHugeSize - 1);                // HPAGE_PMD_MASK
-inline constexpr int32_t kGupPinCountingBias = 1024;                   // GUP_PIN_COUNTING_BIAS
+inline constexpr uint64_t kHugePages = uint64_t{1} << kHugeOrder;  // HPAGE_PMD_NR
+inline constexpr uint64_t kHugeSize = kHugePages << kPageShift;    // bytes; HPAGE_PMD_SIZE
+inline constexpr uint64_t kHugeMask = ~(kHugeSize - 1);            // HPAGE_PMD_MASK
+inline constexpr int32_t kGupPinCountingBias = 1024;               // GUP_PIN_COUNTING_BIAS
 
 // Page flags, in the low bits of Page::index_flags.
 using PageFlags = uint64_t;
@@ -97,8 +97,8 @@ class PageAllocator {
   Page* records_;  // a reserved array, real memory only where used
   uint64_t frames_;
   uint64_t allocated_ = 0;
-  uint64_t next_block_ = 0;     // first frame of the next block of 512 that was never used
-  uint64_t free_small_ = 0;     // lists through Page::mapping; 0 ends them
+  uint64_t next_block_ = 0;  // first frame of the next block of 512 that was never used
+  uint64_t free_small_ = 0;  // lists through Page::mapping; 0 ends them
   uint64_t free_tables_ = 0;
   uint64_t free_blocks_ = 0;
   Bump small_, tables_;
@@ -109,9 +109,9 @@ class PageAllocator {
 class LargeFolio {
  public:
   LargeFolio(PageAllocator& pages, Pfn head) : one_(pages[head + 1]), two_(pages[head + 2]) {}
-  int32_t EntireMapcount() const { return static_cast<int32_t>(one_.mapping); }           // less one
-  int32_t LargeMapcount() const { return static_cast<int32_t>(one_.mapping >> 32); }      // less one
-  int32_t NrPagesMapped() const { return static_cast<int32_t>(two_.mapping); }            // by PTEs
+  int32_t EntireMapcount() const { return static_cast<int32_t>(one_.mapping); }       // less one
+  int32_t LargeMapcount() const { return static_cast<int32_t>(one_.mapping >> 32); }  // less one
+  int32_t NrPagesMapped() const { return static_cast<int32_t>(two_.mapping); }        // by PTEs
   int32_t Pincount() const { return static_cast<int32_t>(two_.mapping >> 32); }
   void SetEntireMapcount(int32_t n) { SetLow(one_.mapping, n); }
   void SetLargeMapcount(int32_t n) { SetHigh(one_.mapping, n); }

@@ -50,14 +50,18 @@ PhysAddr PgdAlloc(System& system) {
   return system.pages.AllocTable().Base();
 }
 
-void PgdFree(System& system, PhysAddr pgd) { system.pages.FreeTable(Pfn::Of(pgd)); }
+void PgdFree(System& system, PhysAddr pgd) {
+  system.pages.FreeTable(Pfn::Of(pgd));
+}
 
 Pfn PteAllocOne(Mm& mm) {
   if (mm.system.failures.ShouldFail(Seam::kTable)) return Pfn(0);
   return mm.system.pages.AllocTable();
 }
 
-void PteFreeOne(Mm& mm, Pfn table) { mm.system.pages.FreeTable(table); }
+void PteFreeOne(Mm& mm, Pfn table) {
+  mm.system.pages.FreeTable(table);
+}
 
 EntryPtr AllocEntry(Mm& mm, VirtAddr address, int level) {
   System& system = mm.system;

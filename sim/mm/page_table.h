@@ -23,7 +23,9 @@ namespace mmsim {
 using EntryPtr = const uint64_t*;
 
 inline constexpr uint64_t kEntriesPerTable = 512;
-inline constexpr uint64_t LevelSize(int level) { return uint64_t{1} << (kPageShift + 9 * level); }  // bytes
+inline constexpr uint64_t LevelSize(int level) {
+  return uint64_t{1} << (kPageShift + 9 * level);
+}  // bytes
 inline constexpr uint64_t kPmdSize = LevelSize(kLevelPmd), kPudSize = LevelSize(kLevelPud);
 inline constexpr uint64_t IndexAt(VirtAddr address, int level) {
   return (address.value >> (kPageShift + 9 * level)) & (kEntriesPerTable - 1);
@@ -62,7 +64,9 @@ void StorePtes(Mm& mm, VirtAddr address, EntryPtr entry, Pte first, uint64_t nr,
 
 // --- looking
 
-inline Pte ReadEntry(EntryPtr entry) { return {*entry}; }
+inline Pte ReadEntry(EntryPtr entry) {
+  return {*entry};
+}
 inline EntryPtr EntryIn(const System& system, Pfn table, VirtAddr address, int level) {
   return system.phys.TableAt(table) + IndexAt(address, level);
 }
@@ -91,8 +95,12 @@ inline Pfn VmNormalPagePmd(const System& system, Pte pmd) {
   const Pfn pfn = PmdPfn(system.arch, pmd);
   return pfn == system.huge_zero ? Pfn(0) : pfn;
 }
-inline bool IsZeroPfn(const System& system, Pfn pfn) { return pfn == system.zero_page; }
-inline bool IsCowMapping(VmFlags flags) { return (flags & (kVmShared | kVmMayWrite)) == kVmMayWrite; }
+inline bool IsZeroPfn(const System& system, Pfn pfn) {
+  return pfn == system.zero_page;
+}
+inline bool IsCowMapping(VmFlags flags) {
+  return (flags & (kVmShared | kVmMayWrite)) == kVmMayWrite;
+}
 
 // The protection of new entries. Linux: vma->vm_page_prot as vma_set_page_prot() makes it
 PgProt VmaPageProt(const Vma& vma);
@@ -147,8 +155,8 @@ void ChangeProtection(Vma& vma, VirtRange range, VmFlags old_flags);
 // Linux: mm/mprotect.c can_change_pte_writable()
 bool CanChangePteWritable(const Vma& vma, Pte pte);
 
-// Splits huge pages that would straddle a boundary when `vma` becomes [start, end) and the VMA after it starts
-// `adjust_next_bytes` later (0: unchanged). Called before the bounds change. Linux: mm/huge_memory.c
+// Splits huge pages that would straddle a boundary when `vma` becomes [start, end) and the VMA after it
+// starts `adjust_next_bytes` later (0: unchanged). Called before the bounds change. Linux: mm/huge_memory.c
 // vma_adjust_trans_huge()
 void VmaAdjustTransHuge(Vma& vma, VirtAddr start, VirtAddr end, int64_t adjust_next_bytes);
 

@@ -14,7 +14,8 @@ namespace {
 
 enum class Unmapped { kYes, kAbort };
 
-// A swap entry in place of a page of memory. Linux: the part of try_to_unmap_one() for anonymous folios in the swap cache
+// A swap entry in place of a page of memory. Linux: the part of try_to_unmap_one() for anonymous folios in
+// the swap cache
 void StoreSwapPte(System& system, const Mapping& m, Pfn page, Pte old) {
   const Arch arch = system.arch;
   const uint64_t slot = system.swap->SlotOf(page);

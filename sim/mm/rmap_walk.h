@@ -2,9 +2,8 @@
 // From a page to all entries that map it: the VMAs that may, then their tables. Linux: mm/rmap.c rmap_walk(),
 // mm/page_vma_mapped.c page_vma_mapped_walk()
 //
-// Invariant: every entry that maps a page of the folio is found, and no other. The order is that of the lists, which
-// follows the calls alone.
-// Not modelled: KSM pages, trylock modes, migration entries.
+// Invariant: every entry that maps a page of the folio is found, and no other. The order is that of the
+// lists, which follows the calls alone. Not modelled: KSM pages, trylock modes, migration entries.
 #pragma once
 
 #include <algorithm>
@@ -17,8 +16,8 @@
 
 namespace mmsim {
 
-// Calls visit(vma, range) for each VMA that may map the folio, with the addresses at which it would; until it returns
-// false. Linux: rmap_walk_anon(), rmap_walk_file()
+// Calls visit(vma, range) for each VMA that may map the folio, with the addresses at which it would; until it
+// returns false. Linux: rmap_walk_anon(), rmap_walk_file()
 template <typename Visit>
 void RmapWalk(System& system, Pfn folio, Visit visit) {
   const Page& page = system.pages[folio];
@@ -51,8 +50,8 @@ struct Mapping {
   int level;  // kLevelPte or kLevelPmd
 };
 
-// Calls visit(mapping) for each entry in `range` of `vma` that maps a page of the folio. The visitor may change that
-// entry, and split it if it is a PMD (its PTEs are then visited).
+// Calls visit(mapping) for each entry in `range` of `vma` that maps a page of the folio. The visitor may
+// change that entry, and split it if it is a PMD (its PTEs are then visited).
 template <typename Visit>
 void PageVmaMappedWalk(System& system, Pfn folio, Vma& vma, VirtRange range, Visit visit) {
   const uint64_t nr = system.pages[folio].IsLarge() ? kHugePages : 1;

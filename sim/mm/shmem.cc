@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files that live in memory: tmpfs, memfd, shared anonymous memory, System V segments. Linux: mm/shmem.c
 //
-// Invariants: a page is in the cache or its swap entry is, never both. A page that fallocate made is not up to date
-// until somebody asks for its contents; fault-around passes it over.
-// Not modelled: huge shmem pages (shmem_enabled is `never`), the size limit of a mount.
+// Invariants: a page is in the cache or its swap entry is, never both. A page that fallocate made is not up
+// to date until somebody asks for its contents; fault-around passes it over. Not modelled: huge shmem pages
+// (shmem_enabled is `never`), the size limit of a mount.
 #include "sim/mm/shmem.h"
 
 #include <algorithm>
@@ -78,12 +78,12 @@ int64_t ShmemRead(Inode& inode, uint64_t position, std::span<uint8_t> out) {
     const uint64_t n = std::min(out.size() - done, kPageSize - offset);
     const Result<Pfn> page = ShmemGetFolio(inode, at >> kPageShift, Sgp::kRead);
     if (!page.ok()) break;
-    if (page->value == 0) {
+    if (page.value().value == 0) {
       std::ranges::fill(out.subspan(done, n), uint8_t{0});
     } else {
-      system.phys.ReadBytes(page->Base() + offset, out.subspan(done, n));
-      if (offset == 0) FolioMarkAccessed(system, *page);
-      PutFolio(system, *page);
+      system.phys.ReadBytes(page.value().Base() + offset, out.subspan(done, n));
+      if (offset == 0) FolioMarkAccessed(system, page.value());
+      PutFolio(system, page.value());
     }
     done += n;
   }
@@ -133,7 +133,7 @@ Status InodeAllocate(Inode& inode, uint64_t offset, uint64_t len_bytes, bool kee
         return page.error();
       }
       system.pages[*page].Set(kPgDirty);
-      PutFolio(system, *page);
+      PutFolio(system, page.value());
     }
   }
   if (!keep_size) inode.size_bytes = std::max(inode.size_bytes, offset + len_bytes);

@@ -2,9 +2,9 @@
 // A huge folio falls apart into 512 pages. Linux: mm/huge_memory.c split_huge_page_to_list_to_order(),
 // __split_huge_page(), remap_page()
 //
-// Invariants: afterwards each of the 512 has as many references as mappings (the head one more, the caller's);
-// pages without a mapping are free again; pages of zeros are mapped as the zero page, unless they are mlocked.
-// Not modelled: the migration entries that stand in the tables meanwhile.
+// Invariants: afterwards each of the 512 has as many references as mappings (the head one more, the
+// caller's); pages without a mapping are free again; pages of zeros are mapped as the zero page, unless they
+// are mlocked. Not modelled: the migration entries that stand in the tables meanwhile.
 #include "sim/mm/folio.h"
 #include "sim/mm/huge_memory.h"
 #include "sim/mm/lru.h"

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Swap: one area of slots, the count of entries that name each, the pages of it that are in memory (the swap cache).
-// Linux: mm/swapfile.c, mm/swap_state.c
+// Swap: one area of slots, the count of entries that name each, the pages of it that are in memory (the swap
+// cache). Linux: mm/swapfile.c, mm/swap_state.c
 //
-// Invariants: a slot is used while its count is not 0 or a page is cached for it; a cached page has one reference
-// from the cache and kPgSwapCache; what a table says of a slot (a swap PTE, a shmem entry) is in its count.
-// The area answers at once, as zram and a RAM disk do (SWP_SYNCHRONOUS_IO): a page that only one entry names is read
-// past the cache, and none is read ahead.
-// Not modelled: several areas, priorities, discard, clusters, zswap, I/O errors, slots of huge pages as a whole.
+// Invariants: a slot is used while its count is not 0 or a page is cached for it; a cached page has one
+// reference from the cache and kPgSwapCache; what a table says of a slot (a swap PTE, a shmem entry) is in
+// its count. The area answers at once, as zram and a RAM disk do (SWP_SYNCHRONOUS_IO): a page that only one
+// entry names is read past the cache, and none is read ahead. Not modelled: several areas, priorities,
+// discard, clusters, zswap, I/O errors, slots of huge pages as a whole.
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
@@ -74,8 +74,8 @@ class SwapArea {
 bool FolioFreeSwap(System& system, Pfn folio);
 // The same for a page that has just been unmapped. Linux: mm/swap_state.c free_swap_cache()
 void FreeSwapCache(System& system, Pfn folio);
-// A page of shmem comes back: into the page cache, in place of its swap entry. Pfn 0 when memory is short. Linux:
-// mm/shmem.c shmem_swapin_folio()
+// A page of shmem comes back: into the page cache, in place of its swap entry. Pfn 0 when memory is short.
+// Linux: mm/shmem.c shmem_swapin_folio()
 Pfn ShmemSwapin(Inode& inode, uint64_t index);
 
 }  // namespace mmsim

@@ -53,18 +53,18 @@ struct System {
   Sysctls sysctl;
   FailureInjector failures;
   PhysMem phys;
-  PageAllocator pages;             // frame numbers and their records (struct page)
-  std::unique_ptr<SwapArea> swap;  // null: no swap
-  int64_t vm_committed_as = 0;     // pages (mm/util.c)
-  Pfn zero_page;                   // empty_zero_page
-  Pfn huge_zero;                   // huge_zero_folio; Pfn 0 until first used, it stays then
+  PageAllocator pages;                      // frame numbers and their records (struct page)
+  std::unique_ptr<SwapArea> swap;           // null: no swap
+  int64_t vm_committed_as = 0;              // pages (mm/util.c)
+  Pfn zero_page;                            // empty_zero_page
+  Pfn huge_zero;                            // huge_zero_folio; Pfn 0 until first used, it stays then
   std::vector<Pfn> vdso_pages, vvar_pages;  // the kernel image's, mapped by [vdso] and [vvar]
   LruBatches lru;
   std::vector<Cpu*> cpus;  // the processors whose TLBs are to be kept in step; whoever makes them enters them
   EntrySink entry_sink;
   // VM_SOFTDIRTY where CONFIG_MEM_SOFT_DIRTY is on, else 0.
   VmFlags SoftDirtyFlag() const { return profile.soft_dirty ? kVmSoftDirty : 0; }
-  uint64_t next_id = 1;            // creation order, for everything that must not be ordered by pointer
+  uint64_t next_id = 1;  // creation order, for everything that must not be ordered by pointer
 };
 
 }  // namespace mmsim

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files that become shorter or get holes, and what that takes away from every process that maps them; reads and writes
-// of either kind of file. Linux: mm/truncate.c, mm/memory.c unmap_mapping_range(), mm/shmem.c
+// Files that become shorter or get holes, and what that takes away from every process that maps them; reads
+// and writes of either kind of file. Linux: mm/truncate.c, mm/memory.c unmap_mapping_range(), mm/shmem.c
 //
 // Invariant: no entry maps a page that is no longer in its file, private copies apart.
 #include <algorithm>
@@ -108,12 +108,14 @@ Status InodePunchHole(Inode& inode, uint64_t offset, uint64_t len_bytes) {
 int64_t InodeRead(Inode& inode, uint64_t position, std::span<uint8_t> out) {
   if (position >= inode.size_bytes || out.empty()) return 0;
   out = out.first(std::min<uint64_t>(out.size(), inode.size_bytes - position));
-  return inode.kind == InodeKind::kShmem ? ShmemRead(inode, position, out) : FilemapRead(inode, position, out);
+  return inode.kind == InodeKind::kShmem ? ShmemRead(inode, position, out)
+                                         : FilemapRead(inode, position, out);
 }
 
 int64_t InodeWrite(Inode& inode, uint64_t position, std::span<const uint8_t> in) {
   if (in.empty()) return 0;
-  return inode.kind == InodeKind::kShmem ? ShmemWrite(inode, position, in) : FilemapWrite(inode, position, in);
+  return inode.kind == InodeKind::kShmem ? ShmemWrite(inode, position, in)
+                                         : FilemapWrite(inode, position, in);
 }
 
 }  // namespace mmsim

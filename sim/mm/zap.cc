@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Translations taken away: munmap, MADV_DONTNEED, truncate, exit. Tables stay, FreePageTables (page_table.cc) takes
-// those. Linux: mm/memory.c zap_pte_range() and the levels above, unmap_page_range()
+// Translations taken away: munmap, MADV_DONTNEED, truncate, exit. Tables stay, FreePageTables (page_table.cc)
+// takes those. Linux: mm/memory.c zap_pte_range() and the levels above, unmap_page_range()
 //
-// Invariant: for each entry removed its frame loses one reference and one map count, and the mm one page of rss.
-// Not modelled: gathering frames until the TLB was flushed (nothing else runs in between), uffd-wp markers.
+// Invariant: for each entry removed its frame loses one reference and one map count, and the mm one page of
+// rss. Not modelled: gathering frames until the TLB was flushed (nothing else runs in between), uffd-wp
+// markers.
 #include <array>
 
 #include "sim/mm/fault.h"
@@ -45,7 +46,8 @@ void ZapPresentPte(Zap& z, VirtAddr address, EntryPtr pte, Pte ptent) {
     if (PteYoung(z.arch, ptent) && !z.vma.Has(kVmSeqRead | kVmRandRead)) FolioMarkAccessed(z.system, folio);
   }
   FolioRemoveRmapPte(z.system, page, z.vma);
-  if (record.Has(kPgSwapCache)) [[unlikely]] FreeSwapCache(z.system, folio);
+  if (record.Has(kPgSwapCache)) [[unlikely]]
+    FreeSwapCache(z.system, folio);
   z.freed = true;
   PutFolio(z.system, folio);
 }

@@ -3,11 +3,12 @@
 // D8.3; bits 55-58 are the kernel's own. Linux: arch/arm64/include/asm/pgtable.h, pgtable-prot.h,
 // pgtable-hwdef.h.
 //
-// Writable is DBM (kWrite); dirty is either the kernel's own bit (kDirty) or "writable and not AP[2]": where the
-// hardware manages the dirty state it clears AP[2] itself, elsewhere a write fault does. A PROT_NONE page is not
-// valid but has nG set.
+// Writable is DBM (kWrite); dirty is either the kernel's own bit (kDirty) or "writable and not AP[2]": where
+// the hardware manages the dirty state it clears AP[2] itself, elsewhere a write fault does. A PROT_NONE page
+// is not valid but has nG set.
 //
-// Not modelled: the contiguous bit (contpte), MTE, BTI's guarded bit beyond the VMA flag, permission overlays.
+// Not modelled: the contiguous bit (contpte), MTE, BTI's guarded bit beyond the VMA flag, permission
+// overlays.
 #pragma once
 
 #include "sim/mm/arch/pte_types.h"
@@ -27,37 +28,73 @@ inline constexpr uint64_t kPfnMask = 0x0000fffffffff000, kHugePfnMask = kPfnMask
 inline constexpr uint64_t kAttrMask = 7 << 2;
 inline constexpr uint64_t kSwpExclusive = 1 << 2, kSwpUffdWp = 1 << 3;
 
-constexpr bool PteNone(Pte p) { return p.value == 0; }
-constexpr bool PteValid(Pte p) { return (p.value & kValid) != 0; }
+constexpr bool PteNone(Pte p) {
+  return p.value == 0;
+}
+constexpr bool PteValid(Pte p) {
+  return (p.value & kValid) != 0;
+}
 constexpr bool PtePresentInvalid(Pte p) {
   return (p.value & (kValid | kPresentInvalid)) == kPresentInvalid;
 }
-constexpr bool PtePresent(Pte p) { return (p.value & (kValid | kPresentInvalid)) != 0; }
+constexpr bool PtePresent(Pte p) {
+  return (p.value & (kValid | kPresentInvalid)) != 0;
+}
 constexpr bool PteProtNone(Pte p) {
   return PtePresentInvalid(p) && (p.value & kUser) == 0 && (p.value & kUxn) != 0;
 }
-constexpr bool PteYoung(Pte p) { return (p.value & kAf) != 0; }
-constexpr bool PteWrite(Pte p) { return (p.value & kWrite) != 0; }
-constexpr bool PteHwDirty(Pte p) { return (p.value & (kWrite | kRdOnly)) == kWrite; }
-constexpr bool PteSwDirty(Pte p) { return (p.value & kDirty) != 0; }
-constexpr bool PteDirty(Pte p) { return PteSwDirty(p) || PteHwDirty(p); }
-constexpr bool PteSpecial(Pte p) { return (p.value & kSpecial) != 0; }
-constexpr bool PteExec(Pte p) { return (p.value & kUxn) == 0; }
-constexpr bool PteSoftDirty(Pte) { return false; }
-constexpr bool PteUffdWp(Pte p) { return (p.value & kUffdWp) != 0; }
-constexpr uint64_t PtePfn(Pte p) { return (p.value & kPfnMask) >> 12; }
+constexpr bool PteYoung(Pte p) {
+  return (p.value & kAf) != 0;
+}
+constexpr bool PteWrite(Pte p) {
+  return (p.value & kWrite) != 0;
+}
+constexpr bool PteHwDirty(Pte p) {
+  return (p.value & (kWrite | kRdOnly)) == kWrite;
+}
+constexpr bool PteSwDirty(Pte p) {
+  return (p.value & kDirty) != 0;
+}
+constexpr bool PteDirty(Pte p) {
+  return PteSwDirty(p) || PteHwDirty(p);
+}
+constexpr bool PteSpecial(Pte p) {
+  return (p.value & kSpecial) != 0;
+}
+constexpr bool PteExec(Pte p) {
+  return (p.value & kUxn) == 0;
+}
+constexpr bool PteSoftDirty(Pte) {
+  return false;
+}
+constexpr bool PteUffdWp(Pte p) {
+  return (p.value & kUffdWp) != 0;
+}
+constexpr uint64_t PtePfn(Pte p) {
+  return (p.value & kPfnMask) >> 12;
+}
 
-constexpr Pte PfnPte(uint64_t pfn, PgProt prot) { return {(pfn << 12) | prot.value}; }
+constexpr Pte PfnPte(uint64_t pfn, PgProt prot) {
+  return {(pfn << 12) | prot.value};
+}
 // The same of the frame `nr` further on.
-constexpr Pte PteAdvancePfn(Pte p, uint64_t nr) { return {p.value + (nr << 12)}; }
-constexpr Pte PteMkYoung(Pte p) { return {p.value | kAf}; }
-constexpr Pte PteMkOld(Pte p) { return {p.value & ~kAf}; }
+constexpr Pte PteAdvancePfn(Pte p, uint64_t nr) {
+  return {p.value + (nr << 12)};
+}
+constexpr Pte PteMkYoung(Pte p) {
+  return {p.value | kAf};
+}
+constexpr Pte PteMkOld(Pte p) {
+  return {p.value & ~kAf};
+}
 constexpr Pte PteMkDirty(Pte p) {
   p.value |= kDirty;
   if (PteWrite(p)) p.value &= ~kRdOnly;
   return p;
 }
-constexpr Pte PteMkClean(Pte p) { return {(p.value & ~kDirty) | kRdOnly}; }
+constexpr Pte PteMkClean(Pte p) {
+  return {(p.value & ~kDirty) | kRdOnly};
+}
 constexpr Pte PteMkWrite(Pte p) {
   p.value |= kWrite;
   if (PteSwDirty(p)) p.value &= ~kRdOnly;
@@ -67,11 +104,21 @@ constexpr Pte PteWrProtect(Pte p) {
   if (PteHwDirty(p)) p.value |= kDirty;
   return {(p.value & ~kWrite) | kRdOnly};
 }
-constexpr Pte PteMkSpecial(Pte p) { return {p.value | kSpecial}; }
-constexpr Pte PteMkSoftDirty(Pte p) { return p; }
-constexpr Pte PteClearSoftDirty(Pte p) { return p; }
-constexpr Pte PteMkUffdWp(Pte p) { return PteWrProtect({p.value | kUffdWp}); }
-constexpr Pte PteClearUffdWp(Pte p) { return {p.value & ~kUffdWp}; }
+constexpr Pte PteMkSpecial(Pte p) {
+  return {p.value | kSpecial};
+}
+constexpr Pte PteMkSoftDirty(Pte p) {
+  return p;
+}
+constexpr Pte PteClearSoftDirty(Pte p) {
+  return p;
+}
+constexpr Pte PteMkUffdWp(Pte p) {
+  return PteWrProtect({p.value | kUffdWp});
+}
+constexpr Pte PteClearUffdWp(Pte p) {
+  return {p.value & ~kUffdWp};
+}
 
 constexpr Pte PteModify(Pte p, PgProt prot) {
   constexpr uint64_t kMask =
@@ -82,25 +129,45 @@ constexpr Pte PteModify(Pte p, PgProt prot) {
 }
 
 // PMDs: a leaf lacks the table bit.
-constexpr bool PmdPresent(Pte p) { return PtePresent(p); }
+constexpr bool PmdPresent(Pte p) {
+  return PtePresent(p);
+}
 constexpr bool PmdTransHuge(Pte p) {
   return p.value != 0 && PtePresent(p) && ((p.value | kValid) & (kValid | kTable)) != (kValid | kTable);
 }
-constexpr uint64_t PmdPfn(Pte p) { return (p.value & kHugePfnMask) >> 12; }
-constexpr Pte PmdMkHuge(Pte p) { return {p.value & ~kTable}; }
-constexpr Pte PmdMkInvalid(Pte p) { return {(p.value | kPresentInvalid) & ~kValid}; }
+constexpr uint64_t PmdPfn(Pte p) {
+  return (p.value & kHugePfnMask) >> 12;
+}
+constexpr Pte PmdMkHuge(Pte p) {
+  return {p.value & ~kTable};
+}
+constexpr Pte PmdMkInvalid(Pte p) {
+  return {(p.value | kPresentInvalid) & ~kValid};
+}
 
-constexpr uint64_t TableEntry(uint64_t pfn) { return (pfn << 12) | kValid | kTable | kTablePxn; }
-constexpr uint64_t TablePfn(uint64_t entry) { return (entry & kPfnMask) >> 12; }
+constexpr uint64_t TableEntry(uint64_t pfn) {
+  return (pfn << 12) | kValid | kTable | kTablePxn;
+}
+constexpr uint64_t TablePfn(uint64_t entry) {
+  return (entry & kPfnMask) >> 12;
+}
 
 // Swap entries: | offset 61-12 | 0 | type 10-6 | - | uffd-wp 3 | exclusive 2 | 0 0 |
-constexpr Pte SwapPte(SwapEntry e) { return {(uint64_t{e.type} << 6) | (e.offset << 12)}; }
+constexpr Pte SwapPte(SwapEntry e) {
+  return {(uint64_t{e.type} << 6) | (e.offset << 12)};
+}
 constexpr SwapEntry PteSwap(Pte p) {
   return {static_cast<uint32_t>((p.value >> 6) & 31), (p.value >> 12) & ((uint64_t{1} << 50) - 1)};
 }
-constexpr bool SwpSoftDirty(Pte) { return false; }
-constexpr Pte SwpMkSoftDirty(Pte p) { return p; }
-constexpr Pte SwpClearSoftDirty(Pte p) { return p; }
+constexpr bool SwpSoftDirty(Pte) {
+  return false;
+}
+constexpr Pte SwpMkSoftDirty(Pte p) {
+  return p;
+}
+constexpr Pte SwpClearSoftDirty(Pte p) {
+  return p;
+}
 
 // Linux: arch/arm64/mm/mmap.c protection_map[], vm_get_page_prot(); without Enhanced PAN
 constexpr PgProt VmGetPageProt(VmFlags flags) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernel's use of a table entry's bits, for either architecture by an inline two-way switch: what asm/pgtable.h is to
-// mm/. Functions named Pmd* take an entry of the level above; all others serve PTEs and huge PMDs alike.
+// The kernel's use of a table entry's bits, for either architecture by an inline two-way switch: what
+// asm/pgtable.h is to mm/. Functions named Pmd* take an entry of the level above; all others serve PTEs and
+// huge PMDs alike.
 #pragma once
 
 #include "sim/mm/arch/arm64.h"
@@ -10,10 +11,14 @@
 namespace mmsim {
 
 #define MMSIM_BY_ARCH(call) (arch == Arch::kX86_64 ? linux_x86_64::call : linux_arm64::call)
-#define MMSIM_PREDICATE(name) \
-  constexpr bool name(Arch arch, Pte p) { return MMSIM_BY_ARCH(name(p)); }
-#define MMSIM_MAKER(name) \
-  constexpr Pte name(Arch arch, Pte p) { return MMSIM_BY_ARCH(name(p)); }
+#define MMSIM_PREDICATE(name)             \
+  constexpr bool name(Arch arch, Pte p) { \
+    return MMSIM_BY_ARCH(name(p));        \
+  }
+#define MMSIM_MAKER(name)                \
+  constexpr Pte name(Arch arch, Pte p) { \
+    return MMSIM_BY_ARCH(name(p));       \
+  }
 
 MMSIM_PREDICATE(PteNone)
 MMSIM_PREDICATE(PtePresent)
@@ -46,29 +51,61 @@ MMSIM_MAKER(SwpClearSoftDirty)
 #undef MMSIM_PREDICATE
 #undef MMSIM_MAKER
 
-constexpr bool PmdNone(Pte p) { return p.value == 0; }
-constexpr Pfn PtePfn(Arch arch, Pte p) { return Pfn(MMSIM_BY_ARCH(PtePfn(p))); }
-constexpr Pfn PmdPfn(Arch arch, Pte p) { return Pfn(MMSIM_BY_ARCH(PmdPfn(p))); }
-constexpr Pte PfnPte(Arch arch, Pfn pfn, PgProt prot) { return MMSIM_BY_ARCH(PfnPte(pfn.value, prot)); }
+constexpr bool PmdNone(Pte p) {
+  return p.value == 0;
+}
+constexpr Pfn PtePfn(Arch arch, Pte p) {
+  return Pfn(MMSIM_BY_ARCH(PtePfn(p)));
+}
+constexpr Pfn PmdPfn(Arch arch, Pte p) {
+  return Pfn(MMSIM_BY_ARCH(PmdPfn(p)));
+}
+constexpr Pte PfnPte(Arch arch, Pfn pfn, PgProt prot) {
+  return MMSIM_BY_ARCH(PfnPte(pfn.value, prot));
+}
 // A huge leaf. Linux: mm/huge_memory.c mk_huge_pmd()
-constexpr Pte MkHugePmd(Arch arch, Pfn pfn, PgProt prot) { return PmdMkHuge(arch, PfnPte(arch, pfn, prot)); }
-constexpr Pte PteModify(Arch arch, Pte p, PgProt prot) { return MMSIM_BY_ARCH(PteModify(p, prot)); }
-constexpr Pte PteAdvancePfn(Arch arch, Pte p, uint64_t nr) { return MMSIM_BY_ARCH(PteAdvancePfn(p, nr)); }
-constexpr uint64_t TableEntry(Arch arch, Pfn table) { return MMSIM_BY_ARCH(TableEntry(table.value)); }
-constexpr Pfn TablePfn(Arch arch, uint64_t entry) { return Pfn(MMSIM_BY_ARCH(TablePfn(entry))); }
-constexpr PgProt VmGetPageProt(Arch arch, VmFlags flags) { return MMSIM_BY_ARCH(VmGetPageProt(flags)); }
+constexpr Pte MkHugePmd(Arch arch, Pfn pfn, PgProt prot) {
+  return PmdMkHuge(arch, PfnPte(arch, pfn, prot));
+}
+constexpr Pte PteModify(Arch arch, Pte p, PgProt prot) {
+  return MMSIM_BY_ARCH(PteModify(p, prot));
+}
+constexpr Pte PteAdvancePfn(Arch arch, Pte p, uint64_t nr) {
+  return MMSIM_BY_ARCH(PteAdvancePfn(p, nr));
+}
+constexpr uint64_t TableEntry(Arch arch, Pfn table) {
+  return MMSIM_BY_ARCH(TableEntry(table.value));
+}
+constexpr Pfn TablePfn(Arch arch, uint64_t entry) {
+  return Pfn(MMSIM_BY_ARCH(TablePfn(entry)));
+}
+constexpr PgProt VmGetPageProt(Arch arch, VmFlags flags) {
+  return MMSIM_BY_ARCH(VmGetPageProt(flags));
+}
 
 constexpr uint64_t SwpExclusiveBit(Arch arch) {
   return arch == Arch::kX86_64 ? linux_x86_64::kSwpExclusive : linux_arm64::kSwpExclusive;
 }
-constexpr bool SwpExclusive(Arch arch, Pte p) { return (p.value & SwpExclusiveBit(arch)) != 0; }
-constexpr Pte SwpMkExclusive(Arch arch, Pte p) { return {p.value | SwpExclusiveBit(arch)}; }
-constexpr Pte SwpClearExclusive(Arch arch, Pte p) { return {p.value & ~SwpExclusiveBit(arch)}; }
-constexpr Pte SwapPte(Arch arch, SwapEntry e) { return MMSIM_BY_ARCH(SwapPte(e)); }
+constexpr bool SwpExclusive(Arch arch, Pte p) {
+  return (p.value & SwpExclusiveBit(arch)) != 0;
+}
+constexpr Pte SwpMkExclusive(Arch arch, Pte p) {
+  return {p.value | SwpExclusiveBit(arch)};
+}
+constexpr Pte SwpClearExclusive(Arch arch, Pte p) {
+  return {p.value & ~SwpExclusiveBit(arch)};
+}
+constexpr Pte SwapPte(Arch arch, SwapEntry e) {
+  return MMSIM_BY_ARCH(SwapPte(e));
+}
 // Linux: include/linux/swapops.h pte_to_swp_entry(); the flags beside it fall away by the masks.
-constexpr SwapEntry PteSwap(Arch arch, Pte p) { return MMSIM_BY_ARCH(PteSwap(p)); }
+constexpr SwapEntry PteSwap(Arch arch, Pte p) {
+  return MMSIM_BY_ARCH(PteSwap(p));
+}
 // Whether an entry is neither nothing nor present.
-constexpr bool IsSwapPte(Arch arch, Pte p) { return !PteNone(arch, p) && !PtePresent(arch, p); }
+constexpr bool IsSwapPte(Arch arch, Pte p) {
+  return !PteNone(arch, p) && !PtePresent(arch, p);
+}
 
 // Whether new mappings of fault-around are made old: only where the hardware sets the flag at no cost. Linux:
 // arch_wants_old_prefaulted_pte()
@@ -76,9 +113,12 @@ constexpr bool ArchWantsOldPrefaultedPte(Arch arch, bool hw_afdbm) {
   return arch == Arch::kArm64 && hw_afdbm;
 }
 
-// Whether a page table walk always sets the access flag itself, so that ptep_set_access_flags() leaves it to that unless
-// a write is to be permitted as well. Linux: arch/x86/mm/pgtable.c, arch/arm64/mm/fault.c ptep_set_access_flags()
-constexpr bool ArchHasHwAccessFlagAlways(Arch arch) { return arch == Arch::kX86_64; }
+// Whether a page table walk always sets the access flag itself, so that ptep_set_access_flags() leaves it to
+// that unless a write is to be permitted as well. Linux: arch/x86/mm/pgtable.c, arch/arm64/mm/fault.c
+// ptep_set_access_flags()
+constexpr bool ArchHasHwAccessFlagAlways(Arch arch) {
+  return arch == Arch::kX86_64;
+}
 
 #undef MMSIM_BY_ARCH
 

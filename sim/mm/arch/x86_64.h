@@ -29,19 +29,43 @@ inline constexpr uint64_t kSwpSoftDirty = kRw, kSwpUffdWp = kUser, kSwpExclusive
 inline constexpr uint64_t kChangeMask = kPfnMask | kPcd | kPwt | kSpecial | kAccessed | kDirtyBits |
                                         kSoftDirty | (uint64_t{1} << 57) | kUffdWp | kPse;
 
-constexpr uint64_t InvertMask(uint64_t v) { return v != 0 && (v & kPresent) == 0 ? ~uint64_t{0} : 0; }
+constexpr uint64_t InvertMask(uint64_t v) {
+  return v != 0 && (v & kPresent) == 0 ? ~uint64_t{0} : 0;
+}
 
-constexpr bool PteNone(Pte p) { return (p.value & ~(kDirty | kAccessed)) == 0; }
-constexpr bool PtePresent(Pte p) { return (p.value & (kPresent | kProtNone)) != 0; }
-constexpr bool PteProtNone(Pte p) { return (p.value & (kProtNone | kPresent)) == kProtNone; }
-constexpr bool PteYoung(Pte p) { return (p.value & kAccessed) != 0; }
-constexpr bool PteDirty(Pte p) { return (p.value & kDirtyBits) != 0; }
-constexpr bool PteWrite(Pte p) { return (p.value & kRw) != 0; }
-constexpr bool PteSpecial(Pte p) { return (p.value & kSpecial) != 0; }
-constexpr bool PteExec(Pte p) { return (p.value & kNx) == 0; }
-constexpr bool PteSoftDirty(Pte p) { return (p.value & kSoftDirty) != 0; }
-constexpr bool PteUffdWp(Pte p) { return (p.value & kUffdWp) != 0; }
-constexpr uint64_t PtePfn(Pte p) { return ((p.value ^ InvertMask(p.value)) & kPfnMask) >> 12; }
+constexpr bool PteNone(Pte p) {
+  return (p.value & ~(kDirty | kAccessed)) == 0;
+}
+constexpr bool PtePresent(Pte p) {
+  return (p.value & (kPresent | kProtNone)) != 0;
+}
+constexpr bool PteProtNone(Pte p) {
+  return (p.value & (kProtNone | kPresent)) == kProtNone;
+}
+constexpr bool PteYoung(Pte p) {
+  return (p.value & kAccessed) != 0;
+}
+constexpr bool PteDirty(Pte p) {
+  return (p.value & kDirtyBits) != 0;
+}
+constexpr bool PteWrite(Pte p) {
+  return (p.value & kRw) != 0;
+}
+constexpr bool PteSpecial(Pte p) {
+  return (p.value & kSpecial) != 0;
+}
+constexpr bool PteExec(Pte p) {
+  return (p.value & kNx) == 0;
+}
+constexpr bool PteSoftDirty(Pte p) {
+  return (p.value & kSoftDirty) != 0;
+}
+constexpr bool PteUffdWp(Pte p) {
+  return (p.value & kUffdWp) != 0;
+}
+constexpr uint64_t PtePfn(Pte p) {
+  return ((p.value ^ InvertMask(p.value)) & kPfnMask) >> 12;
+}
 
 constexpr Pte PfnPte(uint64_t pfn, PgProt prot) {
   return {(((pfn << 12) ^ InvertMask(prot.value)) & kPfnMask) | prot.value};
@@ -63,17 +87,39 @@ constexpr Pte ClearSavedDirty(Pte p) {
   v &= ~(writable << kSavedDirtyShift);
   return {v};
 }
-constexpr Pte PteMkYoung(Pte p) { return {p.value | kAccessed}; }
-constexpr Pte PteMkOld(Pte p) { return {p.value & ~kAccessed}; }
-constexpr Pte PteMkDirty(Pte p) { return MkSavedDirty({p.value | kDirty | kSoftDirty}); }
-constexpr Pte PteMkClean(Pte p) { return {p.value & ~kDirtyBits}; }
-constexpr Pte PteMkWrite(Pte p) { return ClearSavedDirty({p.value | kRw}); }
-constexpr Pte PteWrProtect(Pte p) { return MkSavedDirty({p.value & ~kRw}); }
-constexpr Pte PteMkSpecial(Pte p) { return {p.value | kSpecial}; }
-constexpr Pte PteMkSoftDirty(Pte p) { return {p.value | kSoftDirty}; }
-constexpr Pte PteClearSoftDirty(Pte p) { return {p.value & ~kSoftDirty}; }
-constexpr Pte PteMkUffdWp(Pte p) { return PteWrProtect({p.value | kUffdWp}); }
-constexpr Pte PteClearUffdWp(Pte p) { return {p.value & ~kUffdWp}; }
+constexpr Pte PteMkYoung(Pte p) {
+  return {p.value | kAccessed};
+}
+constexpr Pte PteMkOld(Pte p) {
+  return {p.value & ~kAccessed};
+}
+constexpr Pte PteMkDirty(Pte p) {
+  return MkSavedDirty({p.value | kDirty | kSoftDirty});
+}
+constexpr Pte PteMkClean(Pte p) {
+  return {p.value & ~kDirtyBits};
+}
+constexpr Pte PteMkWrite(Pte p) {
+  return ClearSavedDirty({p.value | kRw});
+}
+constexpr Pte PteWrProtect(Pte p) {
+  return MkSavedDirty({p.value & ~kRw});
+}
+constexpr Pte PteMkSpecial(Pte p) {
+  return {p.value | kSpecial};
+}
+constexpr Pte PteMkSoftDirty(Pte p) {
+  return {p.value | kSoftDirty};
+}
+constexpr Pte PteClearSoftDirty(Pte p) {
+  return {p.value & ~kSoftDirty};
+}
+constexpr Pte PteMkUffdWp(Pte p) {
+  return PteWrProtect({p.value | kUffdWp});
+}
+constexpr Pte PteClearUffdWp(Pte p) {
+  return {p.value & ~kUffdWp};
+}
 
 constexpr Pte PteModify(Pte old, PgProt prot) {
   uint64_t v = (old.value & kChangeMask) | (prot.value & ~kChangeMask);
@@ -83,29 +129,48 @@ constexpr Pte PteModify(Pte old, PgProt prot) {
 }
 
 // PMDs: kPse marks a leaf, whether present or not.
-constexpr bool PmdPresent(Pte p) { return (p.value & (kPresent | kProtNone | kPse)) != 0; }
-constexpr bool PmdTransHuge(Pte p) { return (p.value & kPse) != 0; }
-constexpr uint64_t PmdPfn(Pte p) { return ((p.value ^ InvertMask(p.value)) & kHugePfnMask) >> 12; }
-constexpr Pte PmdMkHuge(Pte p) { return {p.value | kPse}; }
+constexpr bool PmdPresent(Pte p) {
+  return (p.value & (kPresent | kProtNone | kPse)) != 0;
+}
+constexpr bool PmdTransHuge(Pte p) {
+  return (p.value & kPse) != 0;
+}
+constexpr uint64_t PmdPfn(Pte p) {
+  return ((p.value ^ InvertMask(p.value)) & kHugePfnMask) >> 12;
+}
+constexpr Pte PmdMkHuge(Pte p) {
+  return {p.value | kPse};
+}
 constexpr Pte PmdMkInvalid(Pte p) {
   const uint64_t flags = p.value & ~kHugePfnMask & ~(kPresent | kProtNone);
   return {(((PmdPfn(p) << 12) ^ InvertMask(flags)) & kHugePfnMask) | flags};
 }
 
 // An entry that points to a table: _PAGE_TABLE, everything permitted.
-constexpr uint64_t TableEntry(uint64_t pfn) { return (pfn << 12) | kPresent | kRw | kUser | kAccessed | kDirty; }
-constexpr uint64_t TablePfn(uint64_t entry) { return (entry & kPfnMask) >> 12; }
+constexpr uint64_t TableEntry(uint64_t pfn) {
+  return (pfn << 12) | kPresent | kRw | kUser | kAccessed | kDirty;
+}
+constexpr uint64_t TablePfn(uint64_t entry) {
+  return (entry & kPfnMask) >> 12;
+}
 
-// Swap entries: | type 63-59 | ~offset 58-9 | 0 | 7 THP migration | 6-4 | exclusive, uffd-wp, soft-dirty | 0 |
+// Swap entries: | type 63-59 | ~offset 58-9 | 0 | 7 THP migration | 6-4 | exclusive, uffd-wp, soft-dirty | 0
+// |
 constexpr Pte SwapPte(SwapEntry e) {
   return {(~e.offset << 14 >> 5) | (uint64_t{e.type} << 59)};
 }
 constexpr SwapEntry PteSwap(Pte p) {
   return {static_cast<uint32_t>(p.value >> 59), ~p.value << 5 >> 14};
 }
-constexpr bool SwpSoftDirty(Pte p) { return (p.value & kSwpSoftDirty) != 0; }
-constexpr Pte SwpMkSoftDirty(Pte p) { return {p.value | kSwpSoftDirty}; }
-constexpr Pte SwpClearSoftDirty(Pte p) { return {p.value & ~kSwpSoftDirty}; }
+constexpr bool SwpSoftDirty(Pte p) {
+  return (p.value & kSwpSoftDirty) != 0;
+}
+constexpr Pte SwpMkSoftDirty(Pte p) {
+  return {p.value | kSwpSoftDirty};
+}
+constexpr Pte SwpClearSoftDirty(Pte p) {
+  return {p.value & ~kSwpSoftDirty};
+}
 
 // Linux: arch/x86/mm/pgprot.c protection_map[], vm_get_page_prot()
 constexpr PgProt VmGetPageProt(VmFlags flags) {
