@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// The program `mmsim`: each command adds itself; nothing is done here.
+#include "CLI/CLI.hpp"
+#include "sim/cli/record.h"
+
+int main(int argc, char** argv) {
+  CLI::App app("A simulator of the Linux memory manager", "mmsim");
+  app.require_subcommand(1);
+  int exit_status = 0;
+  mmsim::cli::AddRecordCommand(app, exit_status);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int status = app.exit(error);
+    return status == 0 ? 0 : 2;
+  }
+  return exit_status;
+}
