@@ -116,7 +116,9 @@ TEST(Style, EveryFileSaysItsLicence) {
 
 TEST(Style, EveryRoomHasItsReadme) {
   for (const auto& entry : fs::directory_iterator(kRoot / "sim")) {
-    if (entry.is_directory()) EXPECT_TRUE(fs::exists(entry.path() / "README.md")) << entry.path();
+    if (entry.is_directory()) {
+      EXPECT_TRUE(fs::exists(entry.path() / "README.md")) << entry.path();
+    }
   }
   for (const char* folder : {"scenarios", "bench", "tests"}) {
     EXPECT_TRUE(fs::exists(kRoot / folder / "README.md")) << folder;
