@@ -115,15 +115,19 @@ InodeRef NewInode(System& system, InodeKind kind, uint64_t size_bytes) {
   inode->kind = kind;
   inode->id = system.next_id++;
   inode->size_bytes = size_bytes;
+  inode->slot = system.inodes.size();
+  system.inodes.push_back(inode);
   return InodeRef(inode);
 }
 
 void InodePut(Inode* inode) {
   if (--inode->refcount != 0) return;
+  System& system = *inode->system;
   TruncateInodePages(*inode, 0, ~uint64_t{0});
-  if (inode->system != nullptr) {
-    inode->system->vm_committed_as -= static_cast<int64_t>(inode->accounted_pages);
-  }
+  system.vm_committed_as -= static_cast<int64_t>(inode->accounted_pages);
+  system.inodes.back()->slot = inode->slot;
+  std::swap(system.inodes[inode->slot], system.inodes.back());
+  system.inodes.pop_back();
   delete inode;
 }
 

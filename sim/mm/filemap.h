@@ -63,6 +63,7 @@ struct Inode {
   bool noreserve = false;        // shmem: VM_NORESERVE, accounted a page at a time
   uint64_t accounted_pages = 0;  // shmem: what of vm_committed_as is this file's; given back with it
   int refcount = 0;
+  size_t slot = 0;  // in System::inodes
   int nlink = 1;
   int i_mmap_writable = 0;  // shared writable mappings; negative: denied (F_SEAL_WRITE)
   int writers = 0;          // i_writecount: > 0 open for writing, < 0 executed (ETXTBSY)

@@ -53,7 +53,9 @@ bool CanFollowWrite(const System& system, const Vma& vma, Pte entry, Pfn page, G
 // Linux: mm/gup.c try_grab_folio()
 void TryGrabFolio(System& system, Pfn page, GupFlags flags, int32_t refs) {
   const Pfn folio = system.pages.HeadOf(page);
-  if (system.pages[folio].Has(kPgReserved)) return;
+  if (system.pages[folio].Has(kPgReserved) || (flags & (kFollGet | kFollPin)) == 0) return;
+  const bool small_pin = (flags & kFollPin) != 0 && !system.pages[folio].IsLarge();
+  system.gup_refs[folio.value] += small_pin ? refs * kGupPinCountingBias : refs;
   if ((flags & kFollGet) != 0) GetFolio(system, folio, refs);
   if ((flags & kFollPin) == 0) return;
   if (system.pages[folio].IsLarge()) {
@@ -63,6 +65,14 @@ void TryGrabFolio(System& system, Pfn page, GupFlags flags, int32_t refs) {
   } else {
     GetFolio(system, folio, refs * kGupPinCountingBias);
   }
+}
+
+// Linux: mm/gup.c gup_put_folio()
+void GupPutFolio(System& system, Pfn folio, int32_t refs) {
+  const auto it = system.gup_refs.find(folio.value);
+  MMSIM_CHECK(it != system.gup_refs.end());
+  if ((it->second -= refs) == 0) system.gup_refs.erase(it);
+  PutFolio(system, folio, refs);
 }
 
 // Linux: mm/gup.c follow_page_pte()
@@ -195,16 +205,16 @@ void UnpinUserPages(System& system, const std::vector<Pfn>& pages, bool dirty) {
     if (system.pages[folio].IsLarge()) {
       LargeFolio large(system.pages, folio);
       large.SetPincount(large.Pincount() - 1);
-      PutFolio(system, folio);
+      GupPutFolio(system, folio, 1);
     } else {
-      PutFolio(system, folio, kGupPinCountingBias);
+      GupPutFolio(system, folio, kGupPinCountingBias);
     }
   }
 }
 
 void PutUserPage(System& system, Pfn page) {
   const Pfn folio = system.pages.HeadOf(page);
-  if (!system.pages[folio].Has(kPgReserved)) PutFolio(system, folio);
+  if (!system.pages[folio].Has(kPgReserved)) GupPutFolio(system, folio, 1);
 }
 
 int64_t PopulateVmaPageRange(Vma& vma, VirtRange range) {

@@ -4,6 +4,8 @@
 // cores.
 #pragma once
 
+#include <absl/container/flat_hash_map.h>
+
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -19,6 +21,7 @@
 namespace mmsim {
 
 class Cpu;
+class Mm;
 class SwapArea;
 struct EntryStore;
 struct Inode;
@@ -62,6 +65,12 @@ struct System {
   LruBatches lru;
   std::vector<Cpu*> cpus;  // the processors whose TLBs are to be kept in step; whoever makes them enters them
   EntrySink entry_sink;
+  std::vector<Mm*> mms;        // all of them, in order of creation
+  std::vector<Inode*> inodes;  // all of them, in no order: only for those who look at each
+  uint16_t next_asid = 1;
+  std::vector<uint16_t> free_asids;
+  // References that get_user_pages gave out and nobody has given back, by the folio's frame.
+  absl::flat_hash_map<uint64_t, int64_t> gup_refs;
   // VM_SOFTDIRTY where CONFIG_MEM_SOFT_DIRTY is on, else 0.
   VmFlags SoftDirtyFlag() const { return profile.soft_dirty ? kVmSoftDirty : 0; }
   uint64_t next_id = 1;  // creation order, for everything that must not be ordered by pointer
