@@ -47,23 +47,11 @@ class Tlb {
     const uint64_t mask = geometry.LevelMask(level);
     const Entry e{
         page.value & mask, frame.value & mask, attributes, asid, static_cast<uint8_t>(level), global};
-    if (level == 0) {
-      Entry& slot = small_[SmallIndex(page.value)];
-      nr_small_ += slot.IsEmpty();
-      slot = e;
-      return;
-    }
-    // An older entry of the same page is replaced, so that one address never has two.
-    DropIf([&](const Entry& old) { return old.level == level && old.page == e.page && old.asid == asid; },
-           large_, nr_large_);
-    for (Entry& slot : large_) {
-      if (!slot.IsEmpty()) continue;
-      ++nr_large_;
-      slot = e;
-      return;
-    }
-    large_[next_victim_] = e;
-    next_victim_ = (next_victim_ + 1) % kLargeEntries;
+    if (level != 0) [[unlikely]]
+      return InsertLarge(e);
+    Entry& slot = small_[SmallIndex(page.value)];
+    nr_small_ += slot.IsEmpty();
+    slot = e;
   }
 
   // INVLPG, TLBI VAE1: whatever translates this address, of this address space or global; the whole of a
@@ -119,7 +107,22 @@ class Tlb {
   static constexpr uint64_t kSmallEntries = 256, kLargeEntries = 16;
   static uint64_t SmallIndex(uint64_t page) { return (page >> kPageShift) % kSmallEntries; }
 
-  const Entry* FindLarge(uint64_t page, uint16_t asid, const Geometry& geometry) const {
+  [[gnu::noinline]] void InsertLarge(const Entry& e) {
+    // An older entry of the same page is replaced, so that one address never has two.
+    const auto same = [&](const Entry& old) {
+      return old.level == e.level && old.page == e.page && old.asid == e.asid;
+    };
+    DropIf(same, large_, nr_large_);
+    for (Entry& slot : large_) {
+      if (!slot.IsEmpty()) continue;
+      ++nr_large_;
+      slot = e;
+      return;
+    }
+    large_[next_victim_] = e;
+    next_victim_ = (next_victim_ + 1) % kLargeEntries;
+  }
+  [[gnu::noinline]] const Entry* FindLarge(uint64_t page, uint16_t asid, const Geometry& geometry) const {
     for (const Entry& e : large_) {
       if (e.Matches(page & geometry.LevelMask(e.level), asid)) return &e;
     }

@@ -75,44 +75,75 @@ template <class Codec, WalkMode kMode, int kLevel>
 [[gnu::always_inline]] inline WalkResult WalkLevel(const WalkContext<Codec>& w, uint64_t rights,
                                                    uint64_t table) {
   uint64_t* slot = w.mem.TableAt(PhysAddr(table)) + Codec::kGeometry.Index(w.va, kLevel);
-  uint64_t entry = *slot;
-  bool plain;
-  if constexpr (kLevel == 0) {
-    plain = Codec::IsPlainLeaf(w.controls, entry);
-  } else {
-    plain = Codec::template IsPlainTable<kLevel>(w.controls, entry);
+  const uint64_t entry = *slot;
+  bool is_leaf;
+  const TrapKind kind = Codec::template Classify<kLevel>(w.controls, entry, is_leaf);
+  if (kind != TrapKind::kNone) return WalkFault<Codec>(w.controls, kind, w.va, kLevel, w.access, 0);
+  if constexpr (Codec::kGeometry.MayBeLeaf(kLevel)) {
+    if (is_leaf) return FinishLeaf<Codec, kMode, kLevel>(w, rights, slot, entry);
   }
-  if (!plain) [[unlikely]] {
-    bool is_leaf;
-    const TrapKind kind = Codec::template Classify<kLevel>(w.controls, entry, is_leaf);
-    if (kind != TrapKind::kNone) return WalkFault<Codec>(w.controls, kind, w.va, kLevel, w.access, 0);
-    if constexpr (kLevel > 0) {
-      if (Codec::kGeometry.MayBeLeaf(kLevel) && is_leaf) {
-        return FinishLeaf<Codec, kMode, kLevel>(w, rights, slot, entry);
-      }
-      const uint64_t touched = Codec::TouchTable(w.controls, entry);
-      if (kMode == WalkMode::kUpdate && touched != entry) {
-        HardwareStore<Codec>(w, slot, touched, kLevel);
-      }
-    }
-  }
-  if constexpr (kLevel == 0) {
-    return FinishLeaf<Codec, kMode, 0>(w, rights, slot, entry);
-  } else {
+  if constexpr (kLevel > 0) {
+    const uint64_t touched = Codec::TouchTable(w.controls, entry);
+    if (kMode == WalkMode::kUpdate && touched != entry) HardwareStore<Codec>(w, slot, touched, kLevel);
     return WalkLevel<Codec, kMode, kLevel - 1>(w, Codec::Descend(rights, entry), Codec::AddressOf(entry));
+  } else {
+    __builtin_unreachable();  // whatever is valid at level 0 is a leaf
   }
 }
 
-// Translates `va` through the tables below `root` (CR3; TTBR0_EL1), or traps.
-template <class Codec, WalkMode kMode = WalkMode::kUpdate>
-inline WalkResult Walk(PhysMem& mem, PhysAddr root, VirtAddr va, Access access,
-                       const typename Codec::Controls& controls, const HardwareSink* sink = nullptr) {
+// The walk as the manuals tell it, step by step.
+template <class Codec, WalkMode kMode>
+[[gnu::noinline]] WalkResult WalkStepByStep(PhysMem& mem, PhysAddr root, VirtAddr va, Access access,
+                                            const typename Codec::Controls& controls,
+                                            const HardwareSink* sink) {
   constexpr int kRoot = Codec::kGeometry.RootLevel();
   const TrapKind kind = Codec::CheckAddress(controls, va, access);
-  if (kind != TrapKind::kNone) [[unlikely]]
-    return WalkFault<Codec>(controls, kind, va, kRoot, access, 0);
+  if (kind != TrapKind::kNone) return WalkFault<Codec>(controls, kind, va, kRoot, access, 0);
   const WalkContext<Codec> context{mem, controls, va, access, sink};
   return WalkLevel<Codec, kMode, kRoot>(context, Codec::kRootRights, Codec::Root(controls, root, va));
+}
+
+// Translates `va` through the tables below `root` (CR3; TTBR0_EL1), or traps.
+//
+// What nearly every walk meets is tested in one comparison a level: tables that take no right away, and a 4
+// KiB leaf that permits the access and needs no store, or is not there. All else begins anew, step by step,
+// and comes to the same.
+template <class Codec, WalkMode kMode = WalkMode::kUpdate>
+[[gnu::always_inline]] inline WalkResult Walk(PhysMem& mem, PhysAddr root, VirtAddr va, Access access,
+                                              const typename Codec::Controls& controls,
+                                              const HardwareSink* sink = nullptr) {
+  constexpr Geometry kGeometry = Codec::kGeometry;
+  static_assert(kGeometry.levels == 4);
+  const auto entry_at = [&](uint64_t table, int level) {
+    return mem.TableAt(PhysAddr(table))[kGeometry.Index(va, level)];
+  };
+  const auto step_by_step = [&] {
+    return WalkStepByStep<Codec, kMode>(mem, root, va, access, controls, sink);
+  };
+
+  if (!Codec::IsPlainAddress(va, access)) [[unlikely]]
+    return step_by_step();
+  uint64_t entry = entry_at(Codec::AddressOf(root.value), 3);
+  if (!Codec::IsPlainTable(controls, entry)) [[unlikely]]
+    return step_by_step();
+  uint64_t rights = Codec::DescendPlain(Codec::kRootRights, entry);
+  entry = entry_at(Codec::AddressOf(entry), 2);
+  if (!Codec::IsPlainTable(controls, entry)) [[unlikely]]
+    return step_by_step();
+  rights = Codec::DescendPlain(rights, entry);
+  entry = entry_at(Codec::AddressOf(entry), 1);
+  if (!Codec::IsPlainTable(controls, entry)) [[unlikely]]
+    return step_by_step();
+  rights = Codec::DescendPlain(rights, entry);
+  entry = entry_at(Codec::AddressOf(entry), 0);
+  if (!Codec::IsPlainLeaf(controls, entry)) [[unlikely]] {
+    if (!Codec::IsValid(entry)) return WalkFault<Codec>(controls, TrapKind::kTranslation, va, 0, access, 0);
+    return step_by_step();
+  }
+  const uint32_t attributes = Codec::Attributes(controls, rights, entry);
+  if (!Codec::ServesFromTlb(controls, attributes, access)) [[unlikely]]
+    return step_by_step();
+  return WalkResult::Translation(PhysAddr(Codec::AddressOf(entry) | va.PageOffset()), 0, attributes);
 }
 
 }  // namespace mmsim

@@ -148,14 +148,19 @@ struct Codec {
   }
   static uint64_t AddressOf(uint64_t entry) { return entry & kAddressMask; }
 
-  // The common case in one comparison: an entry that points to a table and asks for nothing else.
-  template <int kLevel>
+  // What nearly every walk meets, in one comparison each: an address of the lower half without a tag; a table
+  // that takes nothing away but PXNTable; a leaf of level 3 with AF set.
+  static bool IsPlainAddress(VirtAddr va, Access access) {
+    return (va.value & (~uint64_t{0} << kGeometry.va_bits | (access.IsFetch() ? 3 : 0))) == 0;
+  }
   static bool IsPlainTable(const Controls& c, uint64_t entry) {
-    return (entry & (kTypeMask | c.odd_)) == kTypeTable;
+    return (entry & (kTypeMask | kTableUxn | kTableApUser | kTableApReadOnly | c.odd_)) == kTypeTable;
   }
   static bool IsPlainLeaf(const Controls& c, uint64_t entry) {
     return (entry & (kTypeMask | kAccessFlag | c.odd_)) == (kTypePage | kAccessFlag);
   }
+  static uint64_t DescendPlain(uint64_t rights, uint64_t entry) { return rights | entry; }
+  static bool IsValid(uint64_t entry) { return (entry & kValid) != 0; }
   // What an entry is (D8.3.1), and the order of its faults (D8.15.4): translation, address size, access flag.
   template <int kLevel>
   static TrapKind Classify(const Controls& c, uint64_t entry, bool& is_leaf) {
@@ -199,7 +204,8 @@ struct Codec {
            (attributes & (Controls::kAttributeUser | Controls::kAttributeReadOnly)) !=
                Controls::kAttributeUser;
   }
-  // Whether a TLB entry with these attributes serves the access: one that DBM would make writable must walk.
+  // Whether a leaf with these attributes serves the access as it is: one that DBM makes writable must be
+  // stored to.
   static bool ServesFromTlb(const Controls& c, uint32_t attributes, Access access) {
     return Allows(c, attributes, access);
   }

@@ -100,15 +100,19 @@ class Controls {
   struct Need {
     uint32_t mask, value;  // allowed if (attributes & mask) == value
   };
-  // 4.6.1: the rights that each kind of access demands: these bits set, those clear.
+  // 4.6.1: the rights that each kind of access demands: these bits set, those clear. And 4.8: the dirty flag,
+  // without which a write is allowed, but not without a store.
   constexpr void Set(Access access, uint32_t set, uint32_t clear) {
     need_[access.Index()] = {set | clear, set};
+    if (access.IsWrite()) set |= kAttributeDirty;
+    need_at_once_[access.Index()] = {set | clear, set};
   }
 
   Config config_;
   uint64_t reserved_;  // in any entry
   uint64_t odd_;       // reserved_ and what leads out of the machine's memory
   Need need_[kNrAccesses] = {};
+  Need need_at_once_[kNrAccesses] = {};  // with what no store of hardware's is needed for
 };
 
 struct Codec {
@@ -121,6 +125,7 @@ struct Codec {
                                       .sign_extended = true};
   static constexpr uint64_t kRootRights = ~uint64_t{0};
   static constexpr uint64_t kRightsMask = kWritable | kUser | kNoExecute;
+  static constexpr uint64_t kPlainTable = kPresent | kWritable | kUser | kAccessed;
   static constexpr uint32_t kAttributeGlobal = Controls::kAttributeGlobal;
 
   // Volume 1, 3.3.7.1: an address that is not canonical has no translation.
@@ -130,14 +135,17 @@ struct Codec {
   static uint64_t Root(const Controls&, PhysAddr root, VirtAddr) { return root.value & kAddressMask; }
   static uint64_t AddressOf(uint64_t entry) { return entry & kAddressMask; }
 
-  // The common case in one comparison: an entry that points to a table and asks for nothing else.
-  template <int kLevel>
+  // What nearly every walk meets, in one comparison each: an address of the lower half; a table that takes no
+  // right away and has A set; a leaf of level 0 with A set.
+  static bool IsPlainAddress(VirtAddr va, Access) { return va.value >> (kGeometry.va_bits - 1) == 0; }
   static bool IsPlainTable(const Controls& c, uint64_t entry) {
-    return (entry & (kPresent | kAccessed | kLarge | c.odd_)) == (kPresent | kAccessed);
+    return (entry & (kPlainTable | kLarge | kNoExecute | c.odd_)) == kPlainTable;
   }
   static bool IsPlainLeaf(const Controls& c, uint64_t entry) {
-    return (entry & (kPresent | c.odd_)) == kPresent;
+    return (entry & (kPresent | kAccessed | c.odd_)) == (kPresent | kAccessed);
   }
+  static uint64_t DescendPlain(uint64_t rights, uint64_t) { return rights; }
+  static bool IsValid(uint64_t entry) { return (entry & kPresent) != 0; }
   // What an entry is: a trap (4.7), or a table, or a leaf (4.5.4). P=0 comes first: no other bit is then
   // looked at.
   template <int kLevel>
@@ -168,8 +176,9 @@ struct Codec {
   // Whether a TLB entry with these attributes serves the access without a walk: a first write must walk to
   // set D.
   static bool ServesFromTlb(const Controls& c, uint32_t attributes, Access access) {
-    return (!access.IsWrite() || (attributes & Controls::kAttributeDirty) != 0) &&
-           Allows(c, attributes, access);
+    const Controls::Need& need = c.need_at_once_[access.Index()];
+    if ((attributes & need.mask) != need.value) return false;
+    return !c.config_.protection_keys || KeyAllows(c, attributes, access);
   }
   static bool IsGlobal(uint32_t attributes) { return (attributes & kAttributeGlobal) != 0; }
   // What the TLB knows an address by, and whether an access may be served from it before the address is
