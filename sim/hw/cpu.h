@@ -73,6 +73,11 @@ class Cpu {
     return arch_ == Arch::kX86_64 ? TranslateAs<x86_64::Codec>(x86_64_, va, access)
                                   : TranslateAs<arm64::Codec>(arm64_, va, access);
   }
+  // Whether this entry of the TLB serves the access without a walk; for those who audit TLBs.
+  bool Serves(const Tlb::Entry& entry, Access access) const {
+    return arch_ == Arch::kX86_64 ? x86_64::Codec::ServesFromTlb(x86_64_, entry.attributes, access)
+                                  : arm64::Codec::ServesFromTlb(arm64_, entry.attributes, access);
+  }
   // What Translate would come to without a TLB, and nothing changes.
   WalkResult Look(VirtAddr va, Access access) {
     return arch_ == Arch::kX86_64 ? Walk<x86_64::Codec, WalkMode::kLook>(mem_, root_, va, access, x86_64_)
