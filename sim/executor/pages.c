@@ -117,6 +117,7 @@ static void Replace(struct space* s) {
   const size_t shorter = nr_scanned < s->nr_pages ? nr_scanned : s->nr_pages;
   i = j = CommonPrefix(old, scanned, shorter * sizeof(*old)) / sizeof(*old);
   if (i == nr_scanned && i == s->nr_pages) return;
+  s->smaps_stale = 1;
   struct observe_page* changed =
       BeginChunk(OBSERVE_CHUNK_PAGES, s->id, (s->nr_pages + nr_scanned) * sizeof(*changed));
   size_t n = 0;
@@ -182,9 +183,21 @@ static void ReadRun(const uint32_t* pfns, size_t n, struct observe_frame* out, s
   }
 }
 
-void ObserveFrames(void) {
+void ForgetFrames(void) {
+  for (size_t w = 0; w < MAX_PFN / 4096; ++w) {
+    for (uint64_t group = summary[w]; group; group &= group - 1) {
+      const size_t word = w * 64 + (size_t)__builtin_ctzl(group);
+      for (uint64_t bits = listed[word]; bits; bits &= bits - 1)
+        count_of[word * 64 + (size_t)__builtin_ctzl(bits)] = 0;
+      listed[word] = 0;
+    }
+    summary[w] = 0;
+  }
+}
+
+int ObserveFrames(void) {
   static uint32_t run[RUN_FRAMES];
-  size_t in_run = 0, n = 0;
+  size_t in_run = 0, n = 0, gone = 0;
   struct observe_frame* out = BeginChunk(OBSERVE_CHUNK_FRAMES, 0, MAX_PFN * sizeof(*out));
   for (size_t w = 0; w < MAX_PFN / 4096; ++w) {
     for (uint64_t group = summary[w]; group; group &= group - 1) {
@@ -198,6 +211,7 @@ void ObserveFrames(void) {
           if (in_run) ReadRun(run, in_run, out, &n);  // before it, to keep the order
           in_run = 0;
           out[n++] = (struct observe_frame){pfn, OBSERVE_FRAME_GONE, 0};
+          ++gone;
           continue;
         }
         if (in_run && (pfn - run[in_run - 1] > RUN_GAP || pfn - run[0] >= RUN_FRAMES)) {
@@ -211,4 +225,5 @@ void ObserveFrames(void) {
   }
   if (in_run) ReadRun(run, in_run, out, &n);
   EndChunk(n * sizeof(*out));
+  return n > gone;
 }

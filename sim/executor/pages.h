@@ -10,4 +10,7 @@
 void OpenFrameFiles(void);
 void ObservePages(struct space* s);
 void ForgetPages(struct space* s);
-void ObserveFrames(void);
+// Nothing has been reported any more. Precondition: no space has pages.
+void ForgetFrames(void);
+// 1: a frame that is still mapped has changed.
+int ObserveFrames(void);

@@ -33,7 +33,7 @@ struct space* NewSpace(void) {
     s->owner = 0;
     s->maps.now_bytes = s->maps.before_bytes = s->smaps.now_bytes = s->smaps.before_bytes = 0;
     s->nr_ranges = s->nr_pages = 0;
-    s->stale = 1;
+    s->stale = s->smaps_stale = 1;
     return s;
   }
   Die("too many address spaces:", MAX_SPACES);
@@ -77,8 +77,32 @@ void ForgetSpaces(void) {
   next_id = 1;
 }
 
-void MarkAllStale(void) {
-  for (int i = 0; i < MAX_SPACES; ++i) spaces[i].stale = 1;
+void NoteCallIn(struct space* s) {
+  s->stale = s->smaps_stale = 1;
+}
+
+void NoteChangeAnywhere(void) {
+  for (int i = 0; i < MAX_SPACES; ++i) NoteCallIn(&spaces[i]);
+}
+
+void NoteAccessIn(struct space* s, uint64_t address, uint64_t bytes) {
+  s->smaps_stale = 1;
+  if (s->stale) return;
+  // The range that ends behind the address, and then its neighbours for as long as they touch.
+  size_t low = 0, high = s->nr_ranges;
+  while (low < high) {
+    const size_t middle = (low + high) / 2;
+    if (s->ranges[middle].end <= address)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  const uint64_t end = address + bytes;
+  for (; low < s->nr_ranges && s->ranges[low].start <= address; ++low) {
+    if (end <= s->ranges[low].end && end >= address) return;
+    address = s->ranges[low].end;
+  }
+  s->stale = 1;  // the stack may have grown
 }
 
 // The files of the space, through any victim that has it.
@@ -176,6 +200,7 @@ static void ObserveMaps(struct space* s) {
 }
 
 static void ObserveSmaps(struct space* s) {
+  s->smaps_stale = 0;
   if (s->smaps_fd < 0) {
     struct text t;
     s->smaps_fd = (int)Open(ProcPath(&t, s->owner, "smaps"), O_READ, 0);
@@ -206,10 +231,16 @@ void Observe(uint32_t mask) {
   ObserveLive();
   for (int i = 0; i < MAX_SPACES; ++i) {
     struct space* s = &spaces[i];
-    if (!s->id || !(mask & (OBSERVE_MAPS | OBSERVE_SMAPS | OBSERVE_PAGES)) || !OpenFiles(s)) continue;
-    if (s->stale && mask & (OBSERVE_MAPS | OBSERVE_PAGES)) ObserveMaps(s);
-    if (mask & OBSERVE_SMAPS) ObserveSmaps(s);
+    if (!s->id || !(mask & (OBSERVE_MAPS | OBSERVE_PAGES)) || !OpenFiles(s)) continue;
+    if (s->stale) ObserveMaps(s);
     if (mask & OBSERVE_PAGES) ObservePages(s);
   }
-  if (mask & OBSERVE_FRAMES) ObserveFrames();
+  if (mask & OBSERVE_FRAMES && ObserveFrames())
+    for (int i = 0; i < MAX_SPACES; ++i) spaces[i].smaps_stale = 1;
+  // smaps is slow to read: what neither a step nor a page or frame has changed is left out.
+  const int all = !(mask & OBSERVE_FRAMES);
+  for (int i = 0; mask & OBSERVE_SMAPS && i < MAX_SPACES; ++i) {
+    struct space* s = &spaces[i];
+    if (s->id && (all || s->smaps_stale) && OpenFiles(s)) ObserveSmaps(s);
+  }
 }

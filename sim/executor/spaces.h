@@ -20,7 +20,8 @@ struct space {
   size_t nr_ranges;
   struct observe_page* pages;  // what was last reported
   size_t nr_pages;
-  int stale;  // its maps may have changed since they were read
+  int stale;        // its maps may have changed since they were read
+  int smaps_stale;  // its smaps
 };
 
 struct space* NewSpace(void);
@@ -34,11 +35,12 @@ struct space* SpaceAt(int index);  // a record, used or not; NULL after the last
 long ReadMemory(struct space* s, uint64_t address, void* to, size_t bytes);
 long WriteMemory(struct space* s, uint64_t address, const void* from, size_t bytes);
 
-// Its maps are read again at the next observation. After a step that may have changed any space: all of them.
-static inline void MarkStale(struct space* s) {
-  s->stale = 1;
-}
-void MarkAllStale(void);
+// A system call may have changed anything about it.
+void NoteCallIn(struct space* s);
+// An access to [address, address + bytes): it changes no VMA, unless it is outside of all that are known.
+void NoteAccessIn(struct space* s, uint64_t address, uint64_t bytes);
+// A step that may have changed any space.
+void NoteChangeAnywhere(void);
 
 // Once, at the start: the memory for the records.
 void ReserveSpaces(void);

@@ -144,10 +144,18 @@ static struct victim* Stepped(void) {
 static void Tell(const struct run* run) {
   report->ending = (uint16_t)run->ending;
   report->signo = run->signo;
-  report->si_code = run->si_code;
-  report->si_addr = run->si_addr;
+  report->signal_code = run->signal_code;
+  report->fault_address = run->fault_address;
   report->wait_status = run->wait_status;
   report->made = run->made;
+}
+
+// Parent and child share the page of the stubs, copy on write, which the next use of the scratch area would
+// end. So it ends here: the child gets a copy, and then the parent its own page back.
+static void PartScratch(const struct victim* parent, const struct victim* child) {
+  if (!parent || !child || parent->space == child->space) return;
+  WriteMemory(child->space, VICTIM_SCRATCH, "", 1);
+  WriteMemory(parent->space, VICTIM_SCRATCH, "", 1);
 }
 
 static int SendsSignal(uint64_t number) {
@@ -173,9 +181,9 @@ static int Call(void) {
   NoteCall(number, now.used > 0);
   if (now.step->child) ChooseNextPid(now.step->child);
   if (number == __NR_process_madvise)
-    MarkAllStale();
+    NoteChangeAnywhere();
   else
-    MarkStale(v->space);
+    NoteCallIn(v->space);
   SetCall(&v->regs, number, now.values);
   struct run run;
   if (number == __NR_exit && v->pid == v->group && HasThreads(v)) {
@@ -189,6 +197,7 @@ static int Call(void) {
   if (run.ending == OBSERVE_ENDING_BLOCKED) report->result = -ERR_INTR;
   if (run.ending == OBSERVE_ENDING_SUSPENDED) report->result = run.made;
   v = FindVictim(now.step->process);
+  if (run.made) PartScratch(v, FindVictim(run.made));
   if (run.ending != OBSERVE_ENDING_DONE || !v) return 1;
   report->result = v->executed ? 0 : (int64_t)RegResult(&v->regs);
   if (v->executed || !HasOutput()) return 1;
@@ -206,7 +215,7 @@ static int Load(void) {
   const uint64_t bytes = now.step->number;
   if (!v || !TakeApart(now.step, VICTIM_SCRATCH_BYTES) || !FillBuffer(VICTIM_SCRATCH)) return 0;
   if (now.step->nargs < 1 || now.used || bytes > MAX_LOAD) return Refuse(OBSERVE_REFUSED_MALFORMED);
-  MarkStale(v->space);
+  NoteAccessIn(v->space, now.values[0], bytes);
   char* out = BeginChunk(OBSERVE_CHUNK_OUT, 0, bytes);
   struct run run = {.ending = OBSERVE_ENDING_DONE};
   uint64_t done = 0;
@@ -243,7 +252,7 @@ static int Store(void) {
   if (!Resolve(now.args[0].kind, now.args[0].ref, now.args[0].value, 0, &address)) return 0;
   const char* pattern = now.bytes[1];
   const uint64_t period = now.args[1].value;
-  MarkStale(v->space);
+  NoteAccessIn(v->space, address, bytes);
   struct run run = {.ending = OBSERVE_ENDING_DONE};
   uint64_t done = 0;
   const int stub = StubIndex(address, bytes);
@@ -272,7 +281,7 @@ static int Fetch(void) {
   struct victim* v = Stepped();
   if (!v || !TakeApart(now.step, VICTIM_SCRATCH_BYTES) || !FillBuffer(VICTIM_SCRATCH)) return 0;
   if (now.step->nargs < 1 || now.used) return Refuse(OBSERVE_REFUSED_MALFORMED);
-  MarkStale(v->space);
+  NoteAccessIn(v->space, now.values[0], 16);
   const struct run run = RunFetch(v, now.values[0]);
   Tell(&run);
   return 1;
@@ -281,7 +290,7 @@ static int Fetch(void) {
 static int Outside(void) {
   if (!TakeApart(now.step, sizeof(buffer)) || !FillBuffer((uintptr_t)buffer)) return 0;
   const uint64_t* a = now.values;
-  MarkAllStale();
+  NoteChangeAnywhere();
   report->result =
       RawCall((long)now.step->number, (long)a[0], (long)a[1], (long)a[2], (long)a[3], (long)a[4], (long)a[5]);
   if (SendsSignal(now.step->number)) SettleVictims();
@@ -298,7 +307,7 @@ static int File(int write) {
   const uint64_t path_bytes = now.args[0].value;
   if (path_bytes == 0 || now.bytes[0][path_bytes - 1] != 0) return Refuse(OBSERVE_REFUSED_MALFORMED);
   if (write) {
-    MarkAllStale();
+    NoteChangeAnywhere();
     report->result = WriteWholeFile(now.bytes[0], now.bytes[1], now.args[1].value);
   } else {
     char* out = BeginChunk(OBSERVE_CHUNK_OUT, 0, now.step->number);
@@ -326,6 +335,7 @@ static int Spawn(void) {
 static int Reset(void) {
   KillAllVictims();
   ForgetSpaces();
+  ForgetFrames();
   ResetFiles();
   nr_steps = 0;
   return 1;

@@ -7,6 +7,7 @@
 #include <linux/ptrace.h>
 #include <linux/sched.h>
 
+#include "files.h"
 #include "spaces.h"
 
 #define WAIT_ALL 0x40000000
@@ -195,13 +196,22 @@ static void WaitForAll(void) {
   }
 }
 
+// As /proc/PID/stat says it, 't' for one that stands in a stop.
+static char StateInProc(uint32_t pid) {
+  struct text t;
+  char line[96];
+  const long n = ReadWholeFile(ProcPath(&t, pid, "stat"), line, sizeof(line));
+  for (long i = 0; i + 2 < n; ++i)
+    if (line[i] == ')') return line[i + 2];
+  return 'X';
+}
+
 void SettleVictims(void) {
-  for (int i = 0; i < 3; ++i) {
-    SleepMs(1);
-    int status;
-    long pid;
-    while ((pid = CALL4(__NR_wait4, -1, &status, WAIT_ALL | WAIT_NOHANG, 0)) > 0)
-      HandleWait((uint32_t)pid, status);
+  for (int i = 0; i < nr_victims; ++i) {
+    struct victim* v = &victims[i];
+    if (v->state != VICTIM_STOPPED && v->state != VICTIM_SUSPENDED) continue;
+    const char state = StateInProc(v->pid);
+    if (state != 't' && !(v->state == VICTIM_SUSPENDED && state == 'D')) SetState(v, VICTIM_RUNNING);
   }
   WaitForAll();
 }
@@ -366,8 +376,8 @@ static struct run Explain(uint32_t pid, uint64_t trap) {
   Ptrace(PTRACE_GETSIGINFO, pid, 0, (unsigned long)&info);
   run.ending = OBSERVE_ENDING_SIGNAL;
   run.signo = signo;
-  run.si_code = info.code;
-  run.si_addr = info.address;
+  run.signal_code = info.code;
+  run.fault_address = info.address;
   return run;
 }
 
@@ -380,11 +390,11 @@ struct run RunStub(struct victim* v, int stub) {
 }
 
 struct run RunLeaderExit(struct victim* v) {
-  const uint32_t status = (uint32_t)0;
+  const uint32_t status = 0;
   Run(v, VICTIM_STUB(VICTIM_CALL), PTRACE_CONT);
   SetState(v, VICTIM_ZOMBIE_LEADER);
   ++victims_generation;
-  SettleVictims();
+  for (int i = 0; i < 1000 && StateInProc(v->pid) != 'Z'; ++i) SleepMs(1);
   if (nr_dead < MAX_VICTIMS) dead[nr_dead++] = (struct observe_died){v->pid, status};
   return (struct run){.ending = OBSERVE_ENDING_DIED, .wait_status = status};
 }
@@ -401,8 +411,8 @@ struct run RunFetch(struct victim* v, uint64_t address) {
   WaitForAll();
   run = Explain(pid, 0);
   // The signal is the fetch's when it names the instruction; anything else is the instruction's own doing.
-  if (run.ending == OBSERVE_ENDING_SIGNAL && (run.signo == 11 || run.signo == 7) && run.si_addr >= address &&
-      run.si_addr - address < 16)
+  if (run.ending == OBSERVE_ENDING_SIGNAL && (run.signo == 11 || run.signo == 7) &&
+      run.fault_address >= address && run.fault_address - address < 16)
     return run;
   if (run.ending == OBSERVE_ENDING_SIGNAL) run = (struct run){.ending = OBSERVE_ENDING_DONE};
   return run;

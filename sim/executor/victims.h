@@ -48,8 +48,8 @@ void KillAllVictims(void);
 // How a run of a stub ended.
 struct run {
   enum observe_ending ending;
-  int signo, si_code;
-  uint64_t si_addr;
+  int signo, signal_code;
+  uint64_t fault_address;
   uint32_t wait_status;
   uint32_t made;
 };

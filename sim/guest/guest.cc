@@ -115,10 +115,11 @@ void Guest::Impl::FillOut(absl::Span<const Program> programs, Progress& at) {
   while (out_.size() - out_start_ < kSendAhead && at.sending < programs.size()) {
     const Program& program = programs[at.sending];
     const bool step_by_step = at.repeated && at.sending == at.awaited;
-    if (at.sending_step == 0)
-      AppendStep(ResetStep(), 0, out_);
-    else
-      AppendStep(program.steps[at.sending_step - 1], step_by_step ? OBSERVE_STEP_FLUSH : 0, out_);
+    // The last step's report is sent at once, so that a guest that goes takes no other program's reports with
+    // it.
+    const bool flush = step_by_step || at.sending_step == program.steps.size();
+    AppendStep(at.sending_step == 0 ? ResetStep() : program.steps[at.sending_step - 1],
+               flush ? OBSERVE_STEP_FLUSH : 0, out_);
     if (at.sending_step++ < program.steps.size()) continue;
     at.sending_step = 0;
     ++at.sending;

@@ -85,8 +85,8 @@ struct Outcome {
   int64_t result = 0;
   uint32_t made = 0;
   int32_t signo = 0;
-  int32_t si_code = 0;
-  uint64_t si_addr = 0;
+  int32_t signal_code = 0;
+  uint64_t fault_address = 0;
   uint32_t wait_status = 0;
   std::map<uint32_t, std::string> out;  // by argument; LOAD and READ_FILE: 0
   std::vector<observe_fault> faults;

@@ -202,8 +202,8 @@ absl::Status TakeReport(std::string_view record, observe_report& head, Outcome& 
   outcome.result = head.result;
   outcome.made = head.made;
   outcome.signo = head.signo;
-  outcome.si_code = head.si_code;
-  outcome.si_addr = head.si_addr;
+  outcome.signal_code = head.signal_code;
+  outcome.fault_address = head.fault_address;
   outcome.wait_status = head.wait_status;
   state.changed_spaces.clear();
   state.frames_changed = false;

@@ -19,7 +19,7 @@ void Print(const Program& program, const Outcome& o, const State& state) {
              int{step.kind}, step.process, step.number, int{o.ending}, static_cast<uint64_t>(o.result),
              o.made);
   if (o.ending == OBSERVE_ENDING_SIGNAL)
-    fmt::print(" signal {} code {} at {:#x}", o.signo, o.si_code, o.si_addr);
+    fmt::print(" signal {} code {} at {:#x}", o.signo, o.signal_code, o.fault_address);
   fmt::print("\n");
   for (const auto& [arg, bytes] : o.out) {
     fmt::print("  out {}:", arg);
