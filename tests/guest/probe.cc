@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <string>
 
 #include "absl/time/clock.h"
@@ -50,7 +51,7 @@ void Print(const Program& program, const Outcome& o, const State& state) {
 Program Example(const Calls& calls) {
   Program program{.name = "example", .steps = {}};
   auto& s = program.steps;
-  s.push_back({.kind = OBSERVE_STEP_SPAWN, .child = 100, .args = {}, .patches = {}});
+  s.push_back(Spawn(100));
   s.push_back(calls.Mmap(100, 0, 0x5000, 3, 0x22));
   s.push_back(Store(100, Arg::Result(1), "a"));
   s.push_back(Load(100, Arg::Result(1, 0x1000), 1));
@@ -71,9 +72,50 @@ Program Example(const Calls& calls) {
   return program;
 }
 
+// The stack's words that are not zero, and the auxiliary vector as a table.
+void PrintFresh(const Program& program, const Outcome& o, const State& state) {
+  if (o.step == 0) return Print(program, o, state);
+  const auto out = o.out.find(0);
+  if (out == o.out.end()) return;
+  const std::string& bytes = out->second;
+  const Step& step = program.steps[o.step];
+  if (step.kind == OBSERVE_STEP_READ_FILE && step.args[0].bytes.find("auxv") == std::string::npos) {
+    fmt::print("{}\n{}\n", step.args[0].bytes.c_str(), bytes);
+    return;
+  }
+  const uint64_t base = step.kind == OBSERVE_STEP_LOAD ? step.args[0].value : 0;
+  fmt::print("{}\n", base ? "stack" : "auxv");
+  for (size_t i = 0; i + 8 <= bytes.size(); i += 8) {
+    uint64_t word;
+    std::memcpy(&word, bytes.data() + i, 8);
+    if (base && word == 0) continue;
+    fmt::print("{:#x}{}", base ? base + i : word,
+               base     ? fmt::format(": {:#018x}\n", word)
+               : i % 16 ? "\n"
+                        : " ");
+  }
+}
+
+Program Fresh(Arch arch) {
+  const uint64_t top = arch == Arch::kX86_64 ? 0x7ffffffff000 : 0x1000000000000;
+  Program program{.name = "fresh", .steps = {Spawn(100), Load(100, Arg::Literal(top - 4096), 4096)}};
+  for (const char* path :
+       {"/proc/100/auxv", "/proc/100/smaps", "/proc/100/limits", "/proc/100/status", "/proc/100/stat",
+        "/proc/meminfo", "/proc/sys/vm/mmap_min_addr", "/proc/sys/vm/overcommit_memory",
+        "/proc/sys/vm/max_map_count", "/proc/sys/vm/overcommit_ratio", "/proc/sys/vm/user_reserve_kbytes",
+        "/proc/sys/vm/admin_reserve_kbytes", "/proc/sys/kernel/randomize_va_space",
+        "/sys/kernel/mm/transparent_hugepage/enabled", "/sys/kernel/mm/transparent_hugepage/shmem_enabled",
+        "/sys/kernel/mm/lru_gen/enabled", "/proc/sys/kernel/shmmax", "/proc/sys/vm/legacy_va_layout"})
+    program.steps.push_back({.kind = OBSERVE_STEP_READ_FILE,
+                             .number = 1 << 16,
+                             .args = {Arg::In(path + std::string(1, '\0'))},
+                             .patches = {}});
+  return program;
+}
+
 Program ReadFile(const std::string& path) {
   Program program{.name = path, .steps = {}};
-  program.steps.push_back({.kind = OBSERVE_STEP_SPAWN, .child = 100, .args = {}, .patches = {}});
+  program.steps.push_back(Spawn(100));
   program.steps.push_back({.kind = OBSERVE_STEP_READ_FILE,
                            .number = 1 << 16,
                            .args = {Arg::In(path + std::string(1, '\0'))},
@@ -85,7 +127,7 @@ Program ReadFile(const std::string& path) {
 Program Busy(const Calls& calls, size_t steps, uint32_t observe) {
   Program program{.name = "busy", .steps = {}};
   auto& s = program.steps;
-  s.push_back({.kind = OBSERVE_STEP_SPAWN, .child = 100, .args = {}, .patches = {}});
+  s.push_back(Spawn(100));
   for (uint64_t i = 0; i < 8; ++i) {
     s.push_back(calls.Mmap(100, 0x10000000 + i * 0x10000, 0x8000, 3, 0x32));
     s.push_back(Store(100, Arg::Result(static_cast<uint32_t>(s.size() - 1)), std::string(0x8000, 'x')));
@@ -121,9 +163,12 @@ int Main(int argc, char** argv) {
   fmt::print("{} booted in {:.2f} s\n", (*guest)->release(), absl::ToDoubleSeconds(absl::Now() - start));
   const Calls calls(options.arch);
   std::vector<Program> programs;
-  const bool measure = argc > 2 && argv[2][0] != '/';
+  const bool fresh = argc > 2 && std::string(argv[2]) == "fresh";
+  const bool measure = argc > 2 && !fresh && argv[2][0] != '/';
   std::vector<uint32_t> masks{0, 1, 5, 13, 15};
-  if (argc > 2 && !measure)
+  if (fresh)
+    programs.push_back(Fresh(options.arch));
+  else if (argc > 2 && !measure)
     for (int i = 2; i < argc; ++i) programs.push_back(ReadFile(argv[i]));
   else if (!measure)
     programs.push_back(Example(calls));
@@ -133,7 +178,8 @@ int Main(int argc, char** argv) {
   absl::Status status = (*guest)->Run(
       programs,
       [&](size_t p, const Outcome& o, const State& state) {
-        if (!measure) Print(programs[p], o, state);
+        if (fresh) PrintFresh(programs[p], o, state);
+        if (!measure && !fresh) Print(programs[p], o, state);
         if (measure && o.ending == OBSERVE_ENDING_REFUSED) fmt::print("refused {}\n", o.step);
       },
       [&](size_t p, const Ending& e) {
