@@ -29,6 +29,7 @@ static uint64_t* words;               // of pagemap
 static struct observe_page* scanned;  // of the space being observed
 static size_t nr_scanned;
 static uint32_t* mapped;               // by pfn: how many of the pages last reported map it
+static uint32_t* mapped_then;          // and as of when the frame was last looked at
 static uint64_t *count_of, *flags_of;  // by pfn: what was last reported
 static uint64_t *listed, *summary;     // bitmaps: frames to look at; words of `listed` that are not 0
 
@@ -39,6 +40,7 @@ void OpenFrameFiles(void) {
   words = Reserve(CHUNK_PAGES * 8);
   scanned = Reserve(MAX_PAGES * sizeof(*scanned));
   mapped = Reserve(MAX_PFN * sizeof(*mapped));
+  mapped_then = Reserve(MAX_PFN * sizeof(*mapped_then));
   count_of = Reserve(MAX_PFN * 8);
   flags_of = Reserve(MAX_PFN * 8);
   listed = Reserve(MAX_PFN / 8);
@@ -111,12 +113,12 @@ static void CountFrame(uint64_t entry, uint32_t change) {
 }
 
 // Replaces the pages of the space by `scanned`, and reports what that changes.
-static void Replace(struct space* s) {
+static int Replace(struct space* s) {
   const struct observe_page* old = s->pages;
   size_t i = 0, j = 0;
   const size_t shorter = nr_scanned < s->nr_pages ? nr_scanned : s->nr_pages;
   i = j = CommonPrefix(old, scanned, shorter * sizeof(*old)) / sizeof(*old);
-  if (i == nr_scanned && i == s->nr_pages) return;
+  if (i == nr_scanned && i == s->nr_pages) return 0;
   s->smaps_stale = 1;
   struct observe_page* changed =
       BeginChunk(OBSERVE_CHUNK_PAGES, s->id, (s->nr_pages + nr_scanned) * sizeof(*changed));
@@ -142,9 +144,10 @@ static void Replace(struct space* s) {
   s->pages = scanned;
   s->nr_pages = nr_scanned;
   scanned = swap;
+  return 1;
 }
 
-void ObservePages(struct space* s) {
+int ObservePages(struct space* s) {
   nr_scanned = 0;
   pending = (struct range){0, 0};
   for (size_t i = 0; i < s->nr_ranges; ++i) {
@@ -155,7 +158,7 @@ void ObservePages(struct space* s) {
       Join(s, r->start, r->end);
   }
   if (pending.end) ReadRange(s, pending.start, pending.end);
-  Replace(s);
+  return Replace(s);
 }
 
 void ForgetPages(struct space* s) {
@@ -165,6 +168,8 @@ void ForgetPages(struct space* s) {
 }
 
 /* ---- frames ---- */
+
+static int old_frame_changed;
 
 static void ReadRun(const uint32_t* pfns, size_t n, struct observe_frame* out, size_t* nr_out) {
   static uint64_t counts[RUN_FRAMES], flags[RUN_FRAMES];
@@ -176,7 +181,11 @@ static void ReadRun(const uint32_t* pfns, size_t n, struct observe_frame* out, s
   for (size_t i = 0; i < n; ++i) {
     const uint32_t pfn = pfns[i];
     const uint64_t count = counts[pfn - first], flag = flags[pfn - first];
-    if (count_of[pfn] == count + 1 && flags_of[pfn] == flag) continue;
+    const int same = count_of[pfn] == count + 1 && flags_of[pfn] == flag;
+    // The zero page, whose count is always 0, tells of nobody else.
+    if (count_of[pfn] && !(same && (count == 0 || mapped_then[pfn] == mapped[pfn]))) old_frame_changed = 1;
+    mapped_then[pfn] = mapped[pfn];
+    if (same) continue;
     count_of[pfn] = count + 1;  // 0: not reported
     flags_of[pfn] = flag;
     out[(*nr_out)++] = (struct observe_frame){pfn, count, flag};
@@ -197,7 +206,8 @@ void ForgetFrames(void) {
 
 int ObserveFrames(void) {
   static uint32_t run[RUN_FRAMES];
-  size_t in_run = 0, n = 0, gone = 0;
+  size_t in_run = 0, n = 0;
+  old_frame_changed = 0;
   struct observe_frame* out = BeginChunk(OBSERVE_CHUNK_FRAMES, 0, MAX_PFN * sizeof(*out));
   for (size_t w = 0; w < MAX_PFN / 4096; ++w) {
     for (uint64_t group = summary[w]; group; group &= group - 1) {
@@ -211,7 +221,6 @@ int ObserveFrames(void) {
           if (in_run) ReadRun(run, in_run, out, &n);  // before it, to keep the order
           in_run = 0;
           out[n++] = (struct observe_frame){pfn, OBSERVE_FRAME_GONE, 0};
-          ++gone;
           continue;
         }
         if (in_run && (pfn - run[in_run - 1] > RUN_GAP || pfn - run[0] >= RUN_FRAMES)) {
@@ -225,5 +234,5 @@ int ObserveFrames(void) {
   }
   if (in_run) ReadRun(run, in_run, out, &n);
   EndChunk(n * sizeof(*out));
-  return n > gone;
+  return old_frame_changed;
 }

@@ -8,9 +8,9 @@
 #define MAX_PAGES (1ul << 22)  // of a space, that are reported
 
 void OpenFrameFiles(void);
-void ObservePages(struct space* s);
+int ObservePages(struct space* s);  // 1: something has changed
 void ForgetPages(struct space* s);
 // Nothing has been reported any more. Precondition: no space has pages.
 void ForgetFrames(void);
-// 1: a frame that is still mapped has changed.
+// 1: a frame that was reported before and is still mapped has changed, or is mapped more or less often.
 int ObserveFrames(void);

@@ -33,7 +33,7 @@ struct space* NewSpace(void) {
     s->owner = 0;
     s->maps.now_bytes = s->maps.before_bytes = s->smaps.now_bytes = s->smaps.before_bytes = 0;
     s->nr_ranges = s->nr_pages = 0;
-    s->stale = s->smaps_stale = 1;
+    s->stale = s->pages_stale = s->smaps_stale = 1;
     return s;
   }
   Die("too many address spaces:", MAX_SPACES);
@@ -78,7 +78,7 @@ void ForgetSpaces(void) {
 }
 
 void NoteCallIn(struct space* s) {
-  s->stale = s->smaps_stale = 1;
+  s->stale = s->pages_stale = s->smaps_stale = 1;
 }
 
 void NoteChangeAnywhere(void) {
@@ -86,7 +86,7 @@ void NoteChangeAnywhere(void) {
 }
 
 void NoteAccessIn(struct space* s, uint64_t address, uint64_t bytes) {
-  s->smaps_stale = 1;
+  s->pages_stale = s->smaps_stale = 1;
   if (s->stale) return;
   // The range that ends behind the address, and then its neighbours for as long as they touch.
   size_t low = 0, high = s->nr_ranges;
@@ -227,16 +227,35 @@ static void ObserveLive(void) {
   EndChunk(n * sizeof(*live));
 }
 
+// Pages of the spaces that are stale; of all of them when `all`. 1: some have changed.
+static int ObserveAllPages(int all) {
+  int changed = 0;
+  for (int i = 0; i < MAX_SPACES; ++i) {
+    struct space* s = &spaces[i];
+    if (!s->id || !(s->pages_stale || all) || !OpenFiles(s)) continue;
+    s->pages_stale = 0;
+    changed |= ObservePages(s);
+  }
+  return changed;
+}
+
+// A space's tables change by what its own victims do, or together with a frame that it maps: the pages of the
+// others are read when such a frame is seen to have changed. Frames new to us cannot be any other space's.
+static void ObservePagesAndFrames(uint32_t mask) {
+  const int frames = (mask & OBSERVE_FRAMES) != 0;
+  ObserveAllPages(!frames);
+  if (!frames || !ObserveFrames()) return;
+  for (int i = 0; i < MAX_SPACES; ++i) spaces[i].smaps_stale = 1;
+  if (ObserveAllPages(1)) ObserveFrames();
+}
+
 void Observe(uint32_t mask) {
   ObserveLive();
   for (int i = 0; i < MAX_SPACES; ++i) {
     struct space* s = &spaces[i];
-    if (!s->id || !(mask & (OBSERVE_MAPS | OBSERVE_PAGES)) || !OpenFiles(s)) continue;
-    if (s->stale) ObserveMaps(s);
-    if (mask & OBSERVE_PAGES) ObservePages(s);
+    if (s->id && s->stale && mask & (OBSERVE_MAPS | OBSERVE_PAGES) && OpenFiles(s)) ObserveMaps(s);
   }
-  if (mask & OBSERVE_FRAMES && ObserveFrames())
-    for (int i = 0; i < MAX_SPACES; ++i) spaces[i].smaps_stale = 1;
+  if (mask & OBSERVE_PAGES) ObservePagesAndFrames(mask);
   // smaps is slow to read: what neither a step nor a page or frame has changed is left out.
   const int all = !(mask & OBSERVE_FRAMES);
   for (int i = 0; mask & OBSERVE_SMAPS && i < MAX_SPACES; ++i) {

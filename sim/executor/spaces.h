@@ -21,6 +21,7 @@ struct space {
   struct observe_page* pages;  // what was last reported
   size_t nr_pages;
   int stale;        // its maps may have changed since they were read
+  int pages_stale;  // its pages, by what its own victims did
   int smaps_stale;  // its smaps
 };
 

@@ -8,13 +8,12 @@
 #include <cstring>
 #include <functional>
 #include <iostream>
-#include <map>
 
-#include "absl/strings/str_cat.h"
 #include "sim/guest/embedded.h"
 #include "sim/guest/guest.h"
 #include "sim/guest/subprocess.h"
 #include "tests/guest/calls.h"
+#include "tests/guest/picture.h"
 
 namespace mmsim::guest {
 namespace {
@@ -281,21 +280,9 @@ Case LargeMapping(const Calls& calls) {
 
 // Whatever else was in the boot before, two runs of one program give the same but for the names of the
 // frames.
-std::string Renamed(const Ran& ran) {
+std::string Pictures(const Ran& ran) {
   std::string text;
-  for (const After& after : ran.steps) {
-    std::map<uint64_t, size_t> names;
-    absl::StrAppend(&text, after.outcome.ending, " ", after.outcome.result, "\n");
-    for (const auto& [id, space] : after.state.spaces) {
-      absl::StrAppend(&text, space.maps);
-      for (const observe_page& p : space.pages) {
-        const uint64_t pfn = p.entry & kPfnMask;
-        const size_t name = names.try_emplace(pfn, names.size()).first->second;
-        absl::StrAppend(&text, absl::Hex(p.vaddr), " ", name, " ", absl::Hex(p.entry & ~kPfnMask), " ",
-                        after.state.frames.at(pfn).count, "\n");
-      }
-    }
-  }
+  for (const After& after : ran.steps) text += Picture(after.outcome, after.state);
   return text;
 }
 
@@ -358,7 +345,7 @@ void RunOn(Arch arch) {
     ASSERT_EQ(ran[i].steps.size(), cases[i].program.steps.size());
     cases[i].check(ran[i]);
   }
-  EXPECT_EQ(Renamed(ran[0]), Renamed(ran[8]));
+  EXPECT_EQ(Pictures(ran[0]), Pictures(ran[8]));
   EXPECT_EQ(ran[9].ending.kind, Ending::kPanicked);
   EXPECT_EQ(ran[9].ending.step, 1u);
   EXPECT_EQ(ran[9].steps.size(), 1u);
