@@ -19,13 +19,12 @@ namespace mmsim::scenario {
 
 enum class ArgKind : uint8_t {
   kValue,  // `value` is the register: a number, a flag word, a file descriptor, an address, NULL
-  kIn,     // a pointer to `len` bytes that are at `offset` of LoweredCall::bytes (a structure, a string)
-  kOut,  // a pointer to `len` bytes that the call fills in; `offset` has what strace saw there, if `seen` is
-         // set
-  kInOut,    // both: bytes at `offset` go in and come back
-  kStrings,  // an array of strings (argv): `value` strings, each NUL-terminated, one after the other at
-             // `offset`
-  kUnknown,  // the log does not say (`[...]`, `0x7ffe... /* 41 vars */` has its address in value)
+  kIn,     // a pointer to `len` bytes at `offset` of LoweredCall::bytes: a structure, or a string, whose NUL
+           // follows
+  kOut,    // a pointer to `len` bytes that the call fills in; with `seen`, what it answered is at `offset`
+  kInOut,  // both: `len` bytes at `offset` go in
+  kStrings,  // an array of pointers to strings (argv): `value` strings, each with its NUL, from `offset` on
+  kUnknown,  // the log does not say what it points to; `value` is the address, or 0
 };
 
 struct LoweredArg {
@@ -33,7 +32,7 @@ struct LoweredArg {
   bool truncated = false;  // strace cut the string or array (`"abc"...`)
   bool seen = false;       // kOut: the bytes are what the kernel answered
   uint32_t offset = 0, len = 0;
-  uint64_t value = 0;     // the register; for pointers, the address where it is known, else 0
+  uint64_t value = 0;
   std::string_view path;  // of a file descriptor: 3</lib/x.so>
 };
 
@@ -41,47 +40,50 @@ struct LoweredCall {
   Sys sys = kSysByNumber;
   int number = -1;  // on the architecture asked for; -1 where it lacks the call
   absl::InlinedVector<LoweredArg, 6> args;
-  absl::InlinedVector<uint8_t, 64> bytes;
+  absl::InlinedVector<char, 128> bytes;
 
   uint64_t Value(size_t i) const { return i < args.size() ? args[i].value : 0; }
   // Precondition: args[i] has bytes.
-  std::string_view Bytes(size_t i) const {
-    return {reinterpret_cast<const char*>(bytes.data()) + args[i].offset, args[i].len};
-  }
+  std::string_view Bytes(size_t i) const { return {bytes.data() + args[i].offset, args[i].len}; }
 };
 
 // What the $names stand for, by name without the $. Process names and addresses share it.
 using Names = absl::flat_hash_map<std::string, uint64_t>;
 
-// Lowers a kCall. An error (a word that no table has, a $name without a value) is an ErrorAt of the scenario.
-// `call` is cleared first: keep one and pass it again, so that its buffers are reused.
-// Arguments of calls that do not shape an address space are lowered as far as they are numbers; the rest is
-// kUnknown.
+// Lowers a kCall; `call` is cleared first: keep one and pass it again, so that its buffers are reused. An
+// unknown constant, a $name without a value, or a wrong number of arguments is an ErrorAt of the scenario; in
+// a log of strace only for the calls that map memory: what is strange in another call is kUnknown. The
+// arguments of clone come in the order of the architecture, whatever strace calls them.
 absl::Status Lower(const Scenario& scenario, const Step& step, Arch arch, const Names& names,
                    LoweredCall* call);
 
-// Lowers a kAccess: the address, and the bytes to store or the length to load.
 struct LoweredAccess {
   AccessKind kind = AccessKind::kStore;
   uint64_t address = 0, len = 0;
   std::string bytes;          // store: what is stored; load: what is expected
-  bool checks_bytes = false;  // load with a string as result
+  bool checks_bytes = false;  // a load with a string as its result
 };
-absl::Status LowerAccess(const Scenario& scenario, const Step& step, const Names& names,
+absl::Status LowerAccess(const Scenario& scenario, const Step& step, Arch arch, const Names& names,
                          LoweredAccess* access);
 
-// The value of an expression: numbers, symbols of the table (PROT_READ), $names, | ^ & << + - * and
-// parentheses.
+// The value of an expression: numbers, constants, $names, | << + - * and brackets.
 absl::StatusOr<uint64_t> Eval(const Scenario& scenario, std::string_view expression, Arch arch,
                               const Names& names);
+// The same in a maps line, where digits alone are hexadecimal.
+absl::StatusOr<uint64_t> EvalMapsAddress(const Scenario& scenario, std::string_view expression, Arch arch,
+                                         const Names& names);
 
-// A signal line: number, code and address.
 struct LoweredSignal {
-  int signo = 0;
+  std::string_view name;  // SIGSEGV
   std::string_view code;  // SEGV_MAPERR; empty when the line has none
   std::optional<uint64_t> address;
-  std::optional<uint64_t> error_code;  // error_code=0x15 (x86-64) or esr=...: only written by hand
 };
-absl::StatusOr<LoweredSignal> LowerSignal(const Scenario& scenario, const Step& step, const Names& names);
+absl::StatusOr<LoweredSignal> LowerSignal(const Scenario& scenario, const Step& step, Arch arch,
+                                          const Names& names);
+
+// Lowers every step of a file written by hand, with any value for the names that it binds: what would be an
+// error in the middle of a run is one before it. A log of strace passes; its lines are looked at when they
+// run.
+absl::Status Check(const Scenario& scenario, Arch arch);
 
 }  // namespace mmsim::scenario

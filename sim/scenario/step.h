@@ -23,6 +23,7 @@
 #include "mmsim/types.h"
 #include "sim/kernel/syscall.h"
 #include "sim/scenario/expect.h"
+#include "sim/scenario/source.h"
 
 namespace mmsim::scenario {
 
@@ -33,6 +34,7 @@ enum class StepKind : uint8_t {
   kExit,    // +++ exited with 0 +++ and its kin: exit, value, name
   kSpawn,   // `pid 100`: a new process that is no one's child: a tiny victim; args: words (`privileged`)
   kExpect,  // expect ...: Scenario::ExpectOf
+  kLet,     // let $NAME = EXPRESSION: name (with the $), args[0]
   kSet,     // set NAME VALUE: name, args[0]
   kLimit,   // limit RLIMIT_AS CURRENT [MAXIMUM] of processes that are spawned later: name, args
   kInject,  // inject SEAM N, inject off: name, args[0]
@@ -111,7 +113,7 @@ class Scenario {
   Scenario& operator=(const Scenario&) = delete;
 
   const std::string& file() const { return file_; }
-  std::string_view text() const { return text_; }
+  std::string_view text() const { return source_.text; }
   // The comment lines that open the file, with their #.
   std::string_view header() const { return header_; }
   // True when nothing but what strace prints occurs: no $name, access, expectation or directive.
@@ -144,7 +146,6 @@ class Scenario {
 
  private:
   friend class Loader;
-  friend class Source;
   Scenario() = default;
 
   // The text of a call in two pieces: bytes before `split` come from `first`, the others from `second`.
@@ -159,9 +160,8 @@ class Scenario {
   const char* InFile(const char* at) const;
 
   std::string file_;
-  std::string owned_;        // the text, when it is not mapped
-  void* mapping_ = nullptr;  // the mapped file
-  std::string_view text_, header_, arch_reason_, profile_;
+  Source source_;
+  std::string_view header_, arch_reason_, profile_;
   uint8_t arch_mask_ = 3;
   bool is_log_ = true;
   std::vector<Step> steps_;

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inside of a {structure} or an [array] of strace, split at its own commas.
+#pragma once
+
+#include <string_view>
+
+#include "absl/container/inlined_vector.h"
+
+namespace mmsim::scenario {
+
+struct Element {
+  std::string_view key;    // empty when it has none
+  std::string_view value;  // without surrounding spaces
+};
+using ElementList = absl::InlinedVector<Element, 12>;
+
+// `inside`: without the outer brackets. False when it is malformed.
+bool SplitElements(std::string_view inside, ElementList* elements);
+
+// "abc", "abc"... -> abc. False when it is no string literal. `truncated` tells the dots.
+bool StripQuotes(std::string_view text, std::string_view* inside, bool* truncated);
+
+}  // namespace mmsim::scenario
