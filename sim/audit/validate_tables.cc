@@ -154,7 +154,7 @@ void CheckTable(Tables& t, Pfn table, int level, uint64_t base) {
       ++huge;
       CheckHugePmd(t, address, entry);
     } else {
-      CheckTable(t, TablePfn(t.arch, *entry), level - 1, address.value);
+      CheckTable(t, TablePfn(*entry), level - 1, address.value);
     }
   }
   if (level != kLevelPmd) return;

@@ -56,7 +56,7 @@ VmFaultResult HandleMmFaultLocked(Vma& vma, VirtAddr address, FaultFlags flags) 
               .address = address.PageFloor(),
               .pgoff = vma.PgoffOf(address),
               .flags = flags};
-  vmf.pmd = AllocEntry(mm, vmf.address, kLevelPmd);
+  vmf.pmd = AllocPmd(mm, vmf.address);
   if (vmf.pmd == nullptr) return kVmFaultOom;
   if (!PmdIsTable(vmf.system, vmf.pmd)) {
     const VmFaultResult ret = HandleHugePmd(vmf);

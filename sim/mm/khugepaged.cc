@@ -131,7 +131,7 @@ Scan CollapseHugePage(Vma& vma, EntryPtr pmd, VirtAddr haddr, int swapped) {
   const uint64_t table_entry = *pmd;
   StoreEntry(mm, haddr, kLevelPmd, pmd, 0, "collapse_huge_page");
   FlushTlbRange(mm, {haddr, haddr + kHugeSize});
-  const Pfn table = TablePfn(arch, table_entry);
+  const Pfn table = TablePfn(table_entry);
   EntryPtr pte = EntryIn(system, table, haddr, kLevelPte);
   result = ScanPtes(system, pte, nullptr);
   if (result != Scan::kSucceed) {

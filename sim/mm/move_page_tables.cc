@@ -48,8 +48,7 @@ bool MoveNormalTable(Mm& mm, int level, VirtAddr old_address, VirtAddr new_addre
   if (entry == 0) return false;
   const char* function = level == kLevelPmd ? "move_normal_pmd" : "move_normal_pud";
   StoreEntry(mm, old_address, level, old_entry, 0, function);
-  StoreEntry(mm, new_address, level, new_entry, TableEntry(mm.system.arch, TablePfn(mm.system.arch, entry)),
-             function);
+  StoreEntry(mm, new_address, level, new_entry, TableEntry(mm.system.arch, TablePfn(entry)), function);
   FlushTlbRange(mm, {old_address, old_address + LevelSize(level)});
   return true;
 }

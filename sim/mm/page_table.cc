@@ -97,7 +97,7 @@ namespace {
 
 // Frees the table that `entry` at `level` points to. Linux: pte_free_tlb() ..., mm_dec_nr_ptes() ...
 void FreeTable(Mm& mm, VirtAddr address, int level, EntryPtr entry) {
-  const Pfn table = TablePfn(mm.system.arch, *entry);
+  const Pfn table = TablePfn(*entry);
   StoreEntry(mm, address, level, entry, 0, "free_pgd_range");
   mm.system.pages.FreeTable(table);
   mm.pgtables_bytes -= kPageSize;

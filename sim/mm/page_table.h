@@ -75,7 +75,7 @@ inline EntryPtr PgdEntry(const Mm& mm, VirtAddr address) {
 }
 // The entry of `address` at the level below `entry`, which must point to a table. Linux: pud_offset() ...
 inline EntryPtr Descend(const System& system, EntryPtr entry, VirtAddr address, int level_below) {
-  return EntryIn(system, TablePfn(system.arch, *entry), address, level_below);
+  return EntryIn(system, TablePfn(*entry), address, level_below);
 }
 // Whether a PMD points to a table. Linux: neither pmd_none() nor pmd_trans_huge()
 inline bool PmdIsTable(const System& system, EntryPtr pmd) {
@@ -123,6 +123,16 @@ void PgdFree(System& system, PhysAddr pgd);
 // The entry of `address` at `level` (PUD or PMD), tables made on the way; null when memory is short. Linux:
 // p4d_alloc(), pud_alloc(), pmd_alloc()
 EntryPtr AllocEntry(Mm& mm, VirtAddr address, int level);
+// The PMD of `address`, as AllocEntry; for faults, where it mostly is there already.
+inline EntryPtr AllocPmd(Mm& mm, VirtAddr address) {
+  const EntryPtr pgd = PgdEntry(mm, address);
+  if (*pgd != 0) [[likely]] {
+    const EntryPtr pud = Descend(mm.system, pgd, address, kLevelPud);
+    if (*pud != 0) [[likely]]
+      return Descend(mm.system, pud, address, kLevelPmd);
+  }
+  return AllocEntry(mm, address, kLevelPmd);
+}
 // A table of PTEs below an empty PMD; false when memory is short. Linux: pte_alloc(), __pte_alloc()
 bool PteAlloc(Mm& mm, EntryPtr pmd, VirtAddr address);
 // A table that no entry points to yet, not counted; Pfn 0 when memory is short. Linux: pte_alloc_one()

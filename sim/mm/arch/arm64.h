@@ -148,7 +148,6 @@ constexpr Pte PmdMkInvalid(Pte p) {
 constexpr uint64_t TableEntry(uint64_t pfn) {
   return (pfn << 12) | kValid | kTable | kTablePxn;
 }
-constexpr uint64_t TablePfn(uint64_t entry) {
   return (entry & kPfnMask) >> 12;
 }
 

@@ -150,7 +150,6 @@ constexpr Pte PmdMkInvalid(Pte p) {
 constexpr uint64_t TableEntry(uint64_t pfn) {
   return (pfn << 12) | kPresent | kRw | kUser | kAccessed | kDirty;
 }
-constexpr uint64_t TablePfn(uint64_t entry) {
   return (entry & kPfnMask) >> 12;
 }
 
