@@ -148,8 +148,6 @@ constexpr Pte PmdMkInvalid(Pte p) {
 constexpr uint64_t TableEntry(uint64_t pfn) {
   return (pfn << 12) | kValid | kTable | kTablePxn;
 }
-  return (entry & kPfnMask) >> 12;
-}
 
 // Swap entries: | offset 61-12 | 0 | type 10-6 | - | uffd-wp 3 | exclusive 2 | 0 0 |
 constexpr Pte SwapPte(SwapEntry e) {

@@ -150,8 +150,6 @@ constexpr Pte PmdMkInvalid(Pte p) {
 constexpr uint64_t TableEntry(uint64_t pfn) {
   return (pfn << 12) | kPresent | kRw | kUser | kAccessed | kDirty;
 }
-  return (entry & kPfnMask) >> 12;
-}
 
 // Swap entries: | type 63-59 | ~offset 58-9 | 0 | 7 THP migration | 6-4 | exclusive, uffd-wp, soft-dirty | 0
 // |
