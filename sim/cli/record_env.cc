@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <set>
 #include <string_view>
 
 #include "fmt/format.h"
@@ -85,6 +86,32 @@ void AppendCpu(std::string* out) {
   *out += "\n";
 }
 
+// The kinds of mounted filesystems by device, as maps print it ("fe:00"): some place large mappings
+// otherwise. Where they are mounted is nobody's business.
+void AppendFilesystems(std::string* out) {
+  std::set<std::string> lines;
+  const std::string mounts = ReadText("/proc/self/mountinfo");
+  for (std::string_view rest = mounts; !rest.empty();) {
+    // 36 35 98:0 /root /mount rw,noatime master:1 - ext3 /dev/root rw
+    std::string_view line = TakePart(&rest, '\n');
+    const size_t dash = line.find(" - ");
+    if (dash == std::string_view::npos) continue;
+    std::string_view tail = line.substr(dash + 3);
+    TakePart(&line, ' '), TakePart(&line, ' ');
+    std::string_view device = TakePart(&line, ' ');
+    unsigned major = 0, minor = 0;
+    if (!ParseDecimal(TakePart(&device, ':'), &major) || !ParseDecimal(device, &minor)) continue;
+    const std::string_view type = TakePart(&tail, ' ');
+    // Nobody maps files of these.
+    static constexpr std::string_view kPseudo =
+        " proc sysfs cgroup cgroup2 devpts mqueue debugfs tracefs securityfs "
+        "bpf pstore configfs fusectl binfmt_misc autofs efivarfs ";
+    if (kPseudo.find(fmt::format(" {} ", type)) != std::string_view::npos) continue;
+    lines.insert(fmt::format("filesystem {:02x}:{:02x} {}\n", major, minor, type));
+  }
+  for (const std::string& line : lines) *out += line;
+}
+
 }  // namespace
 
 std::string DescribeHost() {
@@ -107,6 +134,7 @@ std::string DescribeHost() {
   AppendChosenWord("thp_shmem", "/sys/kernel/mm/transparent_hugepage/shmem_enabled", &out);
   AppendMeminfo(&out);
   AppendCpu(&out);
+  AppendFilesystems(&out);
   out += fmt::format("capabilities {}\n", FieldOf(ReadText("/proc/self/status"), "CapEff"));
   return out;
 }
