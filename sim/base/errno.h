@@ -34,6 +34,9 @@ enum class Errno : int32_t {
 #undef MMSIM_X
 };
 
+// A system call's return below zero is an errno when it is not below -kMaxErrno (MAX_ERRNO).
+inline constexpr int64_t kMaxErrno = 4095;
+
 // "ENOMEM" for kENOMEM; "E?" for a number that is none of the table's.
 constexpr std::string_view ErrnoName(Errno e) {
   switch (e) {

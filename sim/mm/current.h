@@ -55,6 +55,8 @@ struct Current {
   bool cap_sys_rawio = true;  // CAP_SYS_RAWIO: may map below mmap_min_addr
   bool cap_sys_resource = true;
   uint32_t pkru = 0x55555554;  // protection-key rights of the running thread (x86-64)
+  // Where they are kept, for mmap and mprotect with PROT_EXEC alone, which take rights away; null: nowhere.
+  uint32_t* thread_pkru = nullptr;
 };
 
 }  // namespace mmsim

@@ -58,8 +58,10 @@ struct Inode {
   uint64_t id = 0;  // inode number
   uint32_t dev_major = 0, dev_minor = 0;
   uint64_t size_bytes = 0;
-  uint32_t seals = 0;            // F_SEAL_*
-  bool noexec = false;           // of a mount with MNT_NOEXEC
+  uint32_t seals = 0;   // F_SEAL_*
+  bool noexec = false;  // of a mount with MNT_NOEXEC
+  // kDisk: its file system asks for addresses where huge pages fit (ext4, xfs, btrfs; not overlayfs)
+  bool aligns_huge = true;
   bool noreserve = false;        // shmem: VM_NORESERVE, accounted a page at a time
   uint64_t accounted_pages = 0;  // shmem: what of vm_committed_as is this file's; given back with it
   int refcount = 0;

@@ -55,6 +55,8 @@ void Mm::Put() {
 void Mm::Drop() {
   MMSIM_CHECK(mm_count > 0);
   if (--mm_count != 0) return;
+  MMSIM_CHECK(map_count == 0 && pgtables_bytes == 0);  // check_mm()
+  for (int64_t pages : rss) MMSIM_CHECK(pages == 0);
   FlushTlbMm(*this);
   system.free_asids.push_back(asid);
   PgdFree(system, pgd);

@@ -50,6 +50,7 @@ class Mm {
   uint64_t hiwater_rss = 0, hiwater_vm = 0;                         // pages
   uint64_t pgtables_bytes = 0;
   int pkey_allocation_map = 1;  // x86-64
+  int execute_only_pkey = -1;   // x86-64: the key of PROT_EXEC mappings; -1: none yet
   bool has_pinned = false;      // MMF_HAS_PINNED
   bool thp_disabled = false;    // MMF_DISABLE_THP: prctl(PR_SET_THP_DISABLE)
   uint64_t hooks = 0;           // mask of the hook points that someone listens to; 0: nobody

@@ -26,6 +26,9 @@ struct KernelProfile {
   // Hardware management of the access flag and the dirty state on arm64 (FEAT_HAFDBS); always there on
   // x86-64.
   bool hw_afdbm = false;
+  // Protection keys (x86-64) and branch target identification (arm64), as the processor has them.
+  bool pkeys = true;
+  bool bti = false;
 };
 
 // The profile of `arch` in 6.12, or of another version by its name ("6.12", "6.18"); null for an unknown

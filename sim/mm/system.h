@@ -40,7 +40,9 @@ struct Sysctls {
   uint64_t admin_reserve_kbytes = 8192;
   uint64_t user_reserve_kbytes = 131072;
   int max_map_count = 65530;
-  uint64_t mmap_min_addr = 65536;  // bytes
+  // In bytes. The search for free addresses begins at the first (CONFIG_LSM_MMAP_MIN_ADDR is in it); below
+  // the second, /proc/sys/vm/mmap_min_addr, nobody maps without CAP_SYS_RAWIO.
+  uint64_t mmap_min_addr = 65536, dac_mmap_min_addr = 65536;
   uint64_t stack_guard_gap = 256;  // pages
   bool legacy_va_layout = false;
 };

@@ -67,7 +67,7 @@ class Guarded<T> : public T {
 
  private:
   friend class VmaEdit;
-  void Set(T value) { T::operator=(std::move(value)); }
+  void Set(T other) { T::operator=(std::move(other)); }
 };
 
 struct Vma : IMmapHook {
@@ -106,8 +106,9 @@ struct Vma : IMmapHook {
 
 // A VMA of `mm` that is in no tree yet; null when memory is short. Linux: kernel/fork.c vm_area_alloc()
 Vma* VmAreaAlloc(Mm& mm);
-// A copy that is attached to nothing: neither tree nor anon_vma chains nor i_mmap. Linux: vm_area_dup()
-Vma* VmAreaDup(const Vma& vma);
+// A copy for `mm` that is attached to nothing: neither tree nor anon_vma chains nor i_mmap. Linux:
+// vm_area_dup()
+Vma* VmAreaDup(const Vma& vma, Mm& mm);
 // Precondition: detached, no chains. Linux: vm_area_free()
 void VmAreaFree(Vma* vma);
 
