@@ -13,7 +13,7 @@ each_program() {
     name=$(trim "$name")
     [[ " $places " == *" $where "* ]] || continue
     [ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
-    program "$name" "$(trim "$packages")" "$(trim "$command")"
+    program "$name" "$(trim "$packages")" "$(trim "$command")" 3<&-
   done 3<"$file"
 }
 
