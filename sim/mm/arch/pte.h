@@ -76,8 +76,11 @@ constexpr Pte PteAdvancePfn(Arch arch, Pte p, uint64_t nr) {
 constexpr uint64_t TableEntry(Arch arch, Pfn table) {
   return MMSIM_BY_ARCH(TableEntry(table.value));
 }
-constexpr Pfn TablePfn(Arch arch, uint64_t entry) {
-  return Pfn(MMSIM_BY_ARCH(TablePfn(entry)));
+// Both have the address of a table in the same bits, as long as there are no more than 48 of them.
+inline constexpr uint64_t kTableAddressMask = linux_arm64::kPfnMask;
+static_assert((linux_x86_64::kPfnMask & kTableAddressMask) == kTableAddressMask);
+constexpr Pfn TablePfn(uint64_t entry) {
+  return Pfn((entry & kTableAddressMask) >> kPageShift);
 }
 constexpr PgProt VmGetPageProt(Arch arch, VmFlags flags) {
   return MMSIM_BY_ARCH(VmGetPageProt(flags));
