@@ -17,7 +17,7 @@
 
 namespace mmsim {
 
-// The levels of a four-level geometry, by the names that Linux gives them.
+// The levels of a four-level geometry, by the names that kernels give them.
 inline constexpr int kLevelPte = 0;
 inline constexpr int kLevelPmd = 1;
 inline constexpr int kLevelPud = 2;

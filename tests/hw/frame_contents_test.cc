@@ -210,7 +210,7 @@ TEST(PhysMem, BytesCrossFramesAndTablesAreTheSameMemory) {
 }
 
 TEST(PhysMem, FourTebibytesAreReservedAndTheLastFrameIsThere) {
-  if (!PhysMem::CanReserve(PhysMem::kMaxFrames)) GTEST_SKIP() << "the host limits address space";
+  ASSERT_TRUE(PhysMem::CanReserve(PhysMem::kMaxFrames));
   PhysMem mem(PhysMem::kMaxFrames);
   const Pfn last(PhysMem::kMaxFrames - 1);
   mem.MakeTable(last);
