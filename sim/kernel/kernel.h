@@ -26,6 +26,7 @@
 namespace mmsim {
 
 class ShmTable;
+class TaskCpu;
 
 struct KernelOptions {
   Arch arch = Arch::kX86_64;
@@ -121,12 +122,23 @@ class Kernel {
   // execve that is known to have succeeded, with the address space of `maps` instead of the ELF file's.
   Status ExecGivenMaps(Task& task, std::string_view path, std::string_view maps);
 
+  // --- for the files of sim/kernel, one a verb
+  // A pid for the next task. Linux: kernel/pid.c alloc_pid()
+  int AllocPid();
+  // A bare task of this pid, in the table.
+  Task& NewTask(int pid);
+  // The task goes on under another pid (execve by a thread that is not the leader).
+  void RenameTask(Task& task, int pid);
+  // Drops mm and files. The task stays.
+  void ReleaseResources(Task& task);
+  TaskCpu& cpu() { return *cpu_; }
+
  private:
-  friend struct KernelAccess;  // the files of sim/kernel: one a verb
   KernelOptions options_;
   std::unique_ptr<System> system_;
   Vfs vfs_;
   std::unique_ptr<ShmTable> shm_;
+  std::unique_ptr<TaskCpu> cpu_;
   absl::btree_map<int, std::unique_ptr<Task>> tasks_;
   Rlimits default_rlimits_;
   int next_pid_hint_ = 0;

@@ -15,21 +15,13 @@
 
 #include "mmsim/types.h"
 #include "sim/base/errno.h"
+#include "sim/kernel/syscall_number.h"
 
 namespace mmsim {
 
-// One system call; Sys::k_mmap for "mmap". The spelling is the kernel's, so that the table is the only list.
-enum class Sys : uint16_t {
-#define X(name, x86_64, arm64) k_##name,
-#include "sim/kernel/syscalls.def"
-#undef X
-  kCount
-};
-
-std::string_view SysName(Sys nr);
+// The call of this name, or nothing.
 std::optional<Sys> FindSys(std::string_view name);
-// The number in `arch`'s table; -1 when that architecture lacks it.
-int SysNumber(Sys nr, Arch arch);
+// The call of this number in `arch`'s table, or nothing.
 std::optional<Sys> FindSysByNumber(int number, Arch arch);
 
 struct SyscallArgs {

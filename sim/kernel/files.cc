@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/kernel/files.h"
+
+#include <utility>
+
+namespace mmsim {
+
+FileRef FilesTable::Get(int64_t fd) const {
+  if (fd < 0 || static_cast<uint64_t>(fd) >= entries_.size()) return nullptr;
+  return entries_[static_cast<size_t>(fd)].file;
+}
+
+// Linux: fs/file.c alloc_fd()
+Result<int> FilesTable::Install(FileRef file, bool cloexec, uint64_t limit, uint64_t from) {
+  uint64_t fd = from;
+  while (fd < entries_.size() && entries_[fd].file != nullptr) ++fd;
+  if (fd >= limit) return Errno::kEMFILE;
+  InstallAt(static_cast<int>(fd), std::move(file), cloexec);
+  return static_cast<int>(fd);
+}
+
+void FilesTable::InstallAt(int fd, FileRef file, bool cloexec) {
+  const size_t i = static_cast<size_t>(fd);
+  if (i >= entries_.size()) entries_.resize(i + 1);
+  entries_[i] = {std::move(file), cloexec};
+}
+
+Status FilesTable::Close(int64_t fd) {
+  if (Get(fd) == nullptr) return Errno::kEBADF;
+  entries_[static_cast<size_t>(fd)] = {};
+  return {};
+}
+
+void FilesTable::CloseOnExec() {
+  for (FdEntry& entry : entries_) {
+    if (entry.cloexec) entry = {};
+  }
+}
+
+}  // namespace mmsim
