@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rung between a trap and the memory manager: is there a VMA, may it grow, is the access allowed, and if
+// not, which signal with which code. One file an architecture, as the kernel has it. Linux:
+// arch/x86/mm/fault.c, arch/arm64/mm/fault.c
+#pragma once
+
+#include "sim/hw/trap.h"
+#include "sim/kernel/signal.h"
+#include "sim/kernel/task.h"
+#include "sim/mm/vma.h"
+
+namespace mmsim {
+
+struct TrapVerdict {
+  enum class Kind : uint8_t {
+    kRetry,        // the fault was handled: do the access again
+    kOutOfMemory,  // the same, but nothing was done for want of memory: the OOM killer's turn
+    kSignal,       // the program gets `signal`
+    kFixup,        // the kernel's own access fails: -EFAULT
+    kEmulated,     // the access was carried out without memory (a call into [vsyscall])
+  } kind = Kind::kRetry;
+  SigInfo signal;
+};
+
+TrapVerdict HandleTrapX86(Task& task, const Trap& trap);
+TrapVerdict HandleTrapArm64(Task& task, const Trap& trap);
+inline TrapVerdict HandleTrap(Task& task, const Trap& trap) {
+  return task.mm->system.arch == Arch::kX86_64 ? HandleTrapX86(task, trap) : HandleTrapArm64(task, trap);
+}
+
+// The VMA of `address`, after a stack below which it lies has grown to it; null: none. Linux: mm/memory.c
+// lock_mm_and_find_vma()
+Vma* FindVmaOrGrow(Task& task, VirtAddr address);
+
+}  // namespace mmsim

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/kernel/trap_loop.h"
+
+#include <algorithm>
+
+#include "sim/kernel/arch/abi.h"
+#include "sim/kernel/arch/fault.h"
+#include "sim/kernel/uaccess.h"
+
+namespace mmsim {
+namespace {
+
+// How often the fault handler may say "out of memory" before the OOM killer has killed the program.
+constexpr int kOomRetries = 16;
+// A handled fault that comes back for ever is a bug of the simulator.
+constexpr int kMaxRetries = 1000;
+
+uint64_t BytesInPage(VirtAddr address, uint64_t len_bytes) {
+  return std::min(len_bytes, kPageSize - address.PageOffset());
+}
+
+// access_ok(): the kernel does not even try what lies beyond the user's half.
+bool AccessOk(const Task& task, VirtAddr address, uint64_t len_bytes) {
+  const uint64_t limit = task.mm->task_size;
+  return len_bytes <= limit && address.value <= limit - len_bytes;
+}
+
+// Runs `do_page(phys, offset, bytes)` page by page for the kernel's own access; returns how far it came.
+template <typename DoPage>
+uint64_t ForUserPages(Kernel& kernel, Task& task, VirtAddr address, uint64_t len_bytes, AccessKind kind,
+                      DoPage do_page) {
+  if (task.mm == nullptr || !AccessOk(task, address, len_bytes)) return 0;
+  uint64_t done = 0;
+  while (done < len_bytes) {
+    const VirtAddr at = address + done;
+    PageAccess page = AccessPage(kernel, task, at, {kind, Privilege::kKernelOnUser}, nullptr);
+    if (!page.ok) break;
+    const uint64_t bytes = BytesInPage(at, len_bytes - done);
+    do_page(page.phys, done, bytes);
+    done += bytes;
+  }
+  return done;
+}
+
+// The same for the program's accesses: what it could not reach is a signal.
+template <typename DoPage>
+AccessResult ForProgramPages(Kernel& kernel, Task& task, VirtAddr address, uint64_t len_bytes,
+                             AccessKind kind, DoPage do_page) {
+  AccessResult result;
+  while (result.done_bytes < len_bytes) {
+    const VirtAddr at = address + result.done_bytes;
+    PageAccess page = AccessPage(kernel, task, at, {kind, Privilege::kUser}, &result.traps);
+    if (!page.ok) {
+      result.signal = page.signal;
+      break;
+    }
+    const uint64_t bytes = BytesInPage(at, len_bytes - result.done_bytes);
+    if (!page.emulated) do_page(page.phys, result.done_bytes, bytes);
+    result.done_bytes += bytes;
+  }
+  return result;
+}
+
+}  // namespace
+
+PageAccess AccessPage(Kernel& kernel, Task& task, VirtAddr address, Access access,
+                      std::vector<TrapRecord>* traps) {
+  Cpu& cpu = kernel.cpu().Enter(task);
+  int oom = 0;
+  for (int tries = 0; tries < kMaxRetries; ++tries) {
+    const WalkResult walk = cpu.Translate(address, access);
+    if (walk.ok()) return {true, false, walk.phys(), {}};
+    const Trap trap = walk.trap();
+    if (traps != nullptr) {
+      const int vector = kernel.arch() == Arch::kX86_64 ? x86_64::VectorOf(trap.kind) : 0;
+      traps->push_back({trap.address.value, trap.code, vector});
+    }
+    const TrapVerdict verdict = HandleTrap(task, trap);
+    switch (verdict.kind) {
+      case TrapVerdict::Kind::kRetry:
+        break;
+      case TrapVerdict::Kind::kOutOfMemory:
+        // Linux: mm/oom_kill.c pagefault_out_of_memory(): the program tries again, until the OOM killer finds
+        // it.
+        if (++oom >= kOomRetries) return {false, false, {}, {kSigKill, 0, 0, 0, 0, 0}};
+        break;
+      case TrapVerdict::Kind::kSignal:
+        return {false, false, {}, verdict.signal};
+      case TrapVerdict::Kind::kFixup:
+        return {};
+      case TrapVerdict::Kind::kEmulated:
+        return {true, true, {}, {}};
+    }
+  }
+  MMSIM_CHECK(false && "a page fault that is handled and comes back");
+  return {};
+}
+
+AccessResult Kernel::Load(Task& task, VirtAddr address, std::span<uint8_t> bytes) {
+  return ForProgramPages(*this, task, address, bytes.size(), AccessKind::kRead,
+                         [&](PhysAddr phys, uint64_t offset, uint64_t n) {
+                           system_->phys.ReadBytes(phys, bytes.subspan(offset, n));
+                         });
+}
+
+AccessResult Kernel::Store(Task& task, VirtAddr address, std::span<const uint8_t> bytes) {
+  return ForProgramPages(*this, task, address, bytes.size(), AccessKind::kWrite,
+                         [&](PhysAddr phys, uint64_t offset, uint64_t n) {
+                           system_->phys.WriteBytes(phys, bytes.subspan(offset, n));
+                         });
+}
+
+AccessResult Kernel::Fetch(Task& task, VirtAddr address, uint64_t len_bytes) {
+  return ForProgramPages(*this, task, address, len_bytes, AccessKind::kFetch,
+                         [](PhysAddr, uint64_t, uint64_t) {});
+}
+
+uint64_t Kernel::Touch(Task& task, VirtAddr address, uint64_t len_bytes, bool write) {
+  return TouchUser(*this, task, address, len_bytes, write);
+}
+
+uint64_t CopyFromUser(Kernel& kernel, Task& task, VirtAddr from, std::span<uint8_t> to) {
+  PhysMem& phys = kernel.system().phys;
+  return ForUserPages(
+      kernel, task, from, to.size(), AccessKind::kRead,
+      [&](PhysAddr at, uint64_t offset, uint64_t n) { phys.ReadBytes(at, to.subspan(offset, n)); });
+}
+
+uint64_t CopyToUser(Kernel& kernel, Task& task, VirtAddr to, std::span<const uint8_t> from) {
+  PhysMem& phys = kernel.system().phys;
+  return ForUserPages(
+      kernel, task, to, from.size(), AccessKind::kWrite,
+      [&](PhysAddr at, uint64_t offset, uint64_t n) { phys.WriteBytes(at, from.subspan(offset, n)); });
+}
+
+uint64_t ClearUser(Kernel& kernel, Task& task, VirtAddr to, uint64_t len_bytes) {
+  static constexpr uint8_t kZeros[kPageSize] = {};
+  PhysMem& phys = kernel.system().phys;
+  return ForUserPages(
+      kernel, task, to, len_bytes, AccessKind::kWrite,
+      [&](PhysAddr at, uint64_t, uint64_t n) { phys.WriteBytes(at, std::span<const uint8_t>(kZeros, n)); });
+}
+
+uint64_t TouchUser(Kernel& kernel, Task& task, VirtAddr address, uint64_t len_bytes, bool write) {
+  return ForUserPages(kernel, task, address, len_bytes, write ? AccessKind::kWrite : AccessKind::kRead,
+                      [](PhysAddr, uint64_t, uint64_t) {});
+}
+
+Result<std::string> StringFromUser(Kernel& kernel, Task& task, VirtAddr from, uint64_t max_bytes) {
+  std::string text;
+  uint8_t chunk[kPageSize];
+  while (text.size() < max_bytes) {
+    const VirtAddr at = from + text.size();
+    const uint64_t want = BytesInPage(at, max_bytes - text.size());
+    if (CopyFromUser(kernel, task, at, {chunk, want}) != want) return Errno::kEFAULT;
+    const auto* end = std::find(chunk, chunk + want, 0);
+    text.append(reinterpret_cast<const char*>(chunk), static_cast<size_t>(end - chunk));
+    if (end != chunk + want) return text;
+  }
+  return Errno::kENAMETOOLONG;
+}
+
+}  // namespace mmsim

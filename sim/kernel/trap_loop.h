@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// From an access to bytes: the processor translates, a trap is handed to the kernel, and the access is tried
+// again.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "sim/hw/cpu.h"
+#include "sim/kernel/kernel.h"
+
+namespace mmsim {
+
+// The processor, and whose address space it runs in.
+class TaskCpu {
+ public:
+  explicit TaskCpu(System& system) : system_(system) {}
+  // The task's tables and protection-key rights are in force from here on. Linux: arch/*/mm switch_mm()
+  Cpu& Enter(const Task& task);
+
+ private:
+  System& system_;
+};
+
+// Where an access to bytes of one page ended.
+struct PageAccess {
+  bool ok = false;
+  bool emulated = false;  // it took effect without memory
+  PhysAddr phys;
+  SigInfo signal;  // of a failed access by the program
+};
+
+// Translates, faulting in as needed. `traps` (may be null) gets what the hardware reported.
+PageAccess AccessPage(Kernel& kernel, Task& task, VirtAddr address, Access access,
+                      std::vector<TrapRecord>* traps);
+
+}  // namespace mmsim
