@@ -14,7 +14,7 @@
 #include "sim/kernel/mm_ref.h"
 #include "sim/kernel/path.h"
 #include "sim/kernel/uapi.h"
-#include "sim/mm/arch/vma_flags.h"
+#include "sim/mm/arch/default_flags.h"
 #include "sim/mm/gup.h"
 #include "sim/mm/page_table.h"
 #include "sim/mm/verbs.h"

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <absl/container/btree_map.h>
+#include <absl/container/btree_set.h>
 
 #include <cstdint>
 #include <functional>
@@ -64,25 +65,39 @@ using FileProvider = std::function<std::optional<FileFacts>(std::string_view pat
 
 class Vfs {
  public:
-  explicit Vfs(System& system) : system_(system) {}
+  explicit Vfs(System& system);
   void set_provider(FileProvider provider) { provider_ = std::move(provider); }
+  // What lies below `prefix` ("/dev/shm") and has no facts of its own: its kind and device.
+  void Mount(std::string_view prefix, const FileFacts& facts) { mounts_[std::string(prefix)] = facts; }
 
-  // Declares a file, replacing what was known of the path (an inode in use lives on, deleted).
+  // Declares a file, replacing what was known of the path (an inode in use lives on).
   InodeRef Add(std::string_view path, const FileFacts& facts);
+  // An empty file of the kind that the path's mount has (O_CREAT).
+  InodeRef Create(std::string_view path, bool executable);
   // The inode of an absolute path, asking the provider once; null: none.
   InodeRef Lookup(std::string_view path);
   // Removes the name. ENOENT. Open files and mappings show " (deleted)" from now on.
   Status Unlink(std::string_view path);
-  // An inode without a name (memfd, shared anonymous memory, System V segments).
-  InodeRef NewAnonymous(InodeKind kind, uint64_t size_bytes);
-  // An open file on `inode`; `path` is what /proc shows.
+  // An inode of the kernel's own tmpfs, without a name (memfd, System V segments).
+  InodeRef NewShmem(uint64_t size_bytes);
+  // An open file on `inode`; `path` is what /proc shows. Counts as a writer when the flags say so.
   FileRef Open(const InodeRef& inode, std::string_view path, uint32_t open_flags);
+  // The same for a path as /proc and strace -y show it, of a file that nobody declared: the kind is told by
+  // the path.
+  FileRef OpenSeen(std::string_view shown_path, uint32_t open_flags);
+  bool IsExecutable(const Inode& inode) const { return !not_executable_.contains(inode.id); }
+  void SetExecutable(const Inode& inode, bool on) {
+    if (on) not_executable_.erase(inode.id);
+    if (!on) not_executable_.insert(inode.id);
+  }
   System& system() { return system_; }
 
  private:
   System& system_;
   FileProvider provider_;
   absl::btree_map<std::string, InodeRef> names_;
+  absl::btree_map<std::string, FileFacts> mounts_;
+  absl::btree_set<uint64_t> not_executable_;  // inode numbers
   uint64_t next_inode_ = 1000;
 };
 

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <utility>
+
+#include "sim/kernel/files.h"
+#include "sim/kernel/mm_ref.h"
+#include "sim/kernel/uapi.h"
+
+namespace mmsim {
+namespace {
+
+constexpr std::string_view kDeleted = " (deleted)";
+constexpr uint64_t kUnknownSize = uint64_t{1} << 46;  // of a file that was only ever seen by its path
+constexpr uint32_t kKernelTmpfsMinor = 1;             // the kernel's own tmpfs: memfd, /dev/zero, System V
+constexpr uint32_t kDevtmpfsMinor = 5;
+
+bool IsBelow(std::string_view path, std::string_view prefix) {
+  return prefix == "/" || path == prefix || (path.starts_with(prefix) && path[prefix.size()] == '/');
+}
+
+}  // namespace
+
+Vfs::Vfs(System& system) : system_(system) {
+  Mount("/", FileFacts());
+  FileFacts shm;
+  shm.kind = InodeKind::kShmem;
+  shm.dev_major = 0;
+  shm.dev_minor = 24;
+  Mount("/dev/shm", shm);
+  FileFacts device;
+  device.dev_major = 0;
+  device.dev_minor = kDevtmpfsMinor;
+  device.executable = false;
+  device.kind = InodeKind::kDevZero;
+  Add("/dev/zero", device);
+  device.kind = InodeKind::kOther;
+  Add("/dev/null", device);
+}
+
+InodeRef Vfs::Add(std::string_view path, const FileFacts& facts) {
+  InodeRef inode = NewInode(system_, facts.kind, facts.size_known ? facts.size_bytes : kUnknownSize);
+  if (!facts.contents.empty()) {
+    inode->backing = facts.contents;
+    inode->size_bytes = std::max<uint64_t>(inode->size_bytes, facts.contents.size());
+  }
+  inode->dev_major = facts.dev_major;
+  inode->dev_minor = facts.dev_minor;
+  inode->id = facts.inode != 0 ? facts.inode : next_inode_++;
+  inode->noexec = facts.noexec;
+  inode->noreserve = facts.kind == InodeKind::kShmem;  // tmpfs accounts a page at a time
+  if (!facts.executable) not_executable_.insert(inode->id);
+  names_[std::string(path)] = inode;
+  return inode;
+}
+
+InodeRef Vfs::Create(std::string_view path, bool executable) {
+  const FileFacts* mount = &mounts_.begin()->second;
+  size_t longest = 0;
+  for (const auto& [prefix, facts] : mounts_) {
+    if (!IsBelow(path, prefix) || prefix.size() < longest) continue;
+    mount = &facts;
+    longest = prefix.size();
+  }
+  FileFacts facts = *mount;
+  facts.executable = executable;
+  return Add(path, facts);
+}
+
+InodeRef Vfs::Lookup(std::string_view path) {
+  auto it = names_.find(std::string(path));
+  if (it != names_.end()) return it->second;
+  if (!provider_) return nullptr;
+  std::optional<FileFacts> facts = provider_(path);
+  InodeRef inode;
+  if (facts.has_value()) {
+    inode = Add(path, *facts);
+  } else {
+    names_[std::string(path)] = nullptr;  // asked once
+  }
+  return inode;
+}
+
+Status Vfs::Unlink(std::string_view path) {
+  auto it = names_.find(std::string(path));
+  if (it == names_.end() || it->second == nullptr) return Errno::kENOENT;
+  --it->second->nlink;
+  it->second = nullptr;
+  return {};
+}
+
+InodeRef Vfs::NewShmem(uint64_t size_bytes) {
+  InodeRef inode = NewInode(system_, InodeKind::kShmem, size_bytes);
+  inode->dev_minor = kKernelTmpfsMinor;
+  inode->id = next_inode_++;
+  inode->nlink = 0;
+  return inode;
+}
+
+FileRef Vfs::Open(const InodeRef& inode, std::string_view path, uint32_t open_flags) {
+  FileRef file(new File);
+  file->inode = inode;
+  file->path = std::string(path);
+  file->flags = open_flags & ~(kOCreat | kOExcl | kOTrunc | kOCloexec);
+  const uint32_t access = open_flags & kOAccmode;
+  if (!(open_flags & kOPath)) {
+    if (access != kOWronly) file->mode |= kFmodeRead;
+    if (access == kOWronly || access == kORdwr) file->mode |= kFmodeWrite;
+  }
+  const bool regular = inode->kind == InodeKind::kDisk || inode->kind == InodeKind::kShmem;
+  if ((file->mode & kFmodeWrite) && regular) {
+    file->write_access = true;
+    ++inode->writers;
+  }
+  return file;
+}
+
+FileRef Vfs::OpenSeen(std::string_view shown_path, uint32_t open_flags) {
+  std::string_view path = shown_path;
+  const bool deleted = path.ends_with(kDeleted);
+  if (deleted) path.remove_suffix(kDeleted.size());
+  InodeRef inode;
+  if (path.starts_with("/memfd:") || path.starts_with("/SYSV") || (deleted && path == "/dev/zero")) {
+    inode = NewShmem(kUnknownSize);
+  } else if (!path.starts_with('/')) {  // pipe:[1], socket:[2], anon_inode:[eventfd]
+    inode = NewInode(system_, InodeKind::kOther, 0);
+  } else if (!deleted) {
+    inode = Lookup(path);
+  }
+  if (inode == nullptr) {
+    inode = Create(path, true);
+    inode->size_bytes = kUnknownSize;
+    if (deleted) {
+      Status unlinked = Unlink(path);
+      MMSIM_CHECK(unlinked.ok());
+    }
+  }
+  if (inode->writers < 0) open_flags &= ~kOAccmode;  // a running program: nobody has it open for writing
+  FileRef file = Open(inode, path, open_flags);
+  file->deleted = deleted || path.starts_with("/memfd:") || path.starts_with("/SYSV");
+  return file;
+}
+
+}  // namespace mmsim
