@@ -35,7 +35,10 @@ Status BprmMmInit(Bprm& bprm) {
   bprm.mm = mm;
   bprm.rlim_stack = bprm.task.signal->rlimits[Rlimit::kStack];
   mm->task_size = abi::TaskSize(arch);
-  if (bprm.task.mm != nullptr) mm->def_flags = bprm.task.mm->def_flags & kVmNoHugepage;  // VM_INIT_DEF_MASK
+  if (bprm.task.mm != nullptr) {  // mm_init(): VM_INIT_DEF_MASK, MMF_INIT_MASK
+    mm->def_flags = bprm.task.mm->def_flags & kVmNoHugepage;
+    mm->thp_disabled = bprm.task.mm->thp_disabled;
+  }
   Vma* vma = VmAreaAlloc(*mm);
   if (vma == nullptr) return Errno::kENOMEM;
   VmaEdit edit(*mm);
@@ -287,17 +290,23 @@ Status ExecveSpawned(Kernel& kernel, Task& task, const ExecArgs& args) {
 namespace {
 
 int64_t ExecveCall(Call& call, ExecArgs args, int argv_index) {
+  if (call.kernel.options().open_world) {
+    InodeRef inode = args.file != nullptr ? args.file->inode
+                                          : call.kernel.vfs().Lookup(AbsolutePath(*call.task.cwd, args.path));
+    if (inode == nullptr || inode->backing.empty()) return call.NotModelled();
+  }
+  // The file is opened before the arguments are looked at.
+  Result<FileRef> opened = args.file != nullptr
+                               ? OpenExecInode(call.kernel, args.file->inode, args.file->path)
+                               : OpenExec(call.kernel, call.task, args.path);
+  if (!opened.ok()) return Call::Err(opened.error());
+  AllowWriteAccess(*(*opened)->inode);
   Result<std::vector<std::string>> argv = call.CopyStrings(argv_index);
   if (!argv.ok()) return Call::Err(argv.error());
   Result<std::vector<std::string>> envp = call.CopyStrings(argv_index + 1);
   if (!envp.ok()) return Call::Err(envp.error());
   args.argv = std::move(*argv);
   args.envp = std::move(*envp);
-  if (call.kernel.options().open_world) {
-    InodeRef inode = args.file != nullptr ? args.file->inode
-                                          : call.kernel.vfs().Lookup(AbsolutePath(*call.task.cwd, args.path));
-    if (inode == nullptr || inode->backing.empty()) return call.NotModelled();
-  }
   const ExecOutcome outcome = Execve(call.kernel, call.task, args);
   if (outcome.status.ok()) return 0;
   if (!outcome.point_of_no_return) return outcome.status.AsReturn();

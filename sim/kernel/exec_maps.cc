@@ -95,8 +95,20 @@ class MapsInstaller {
       VmAreaFree(vma);
       return status;
     }
-    VmStatAccount(mm_, flags, static_cast<int64_t>(vma->NrPages()));
+    Account(flags, vma->NrPages());
     return {};
+  }
+
+  // Linux: mm/mmap.c vm_stat_account()
+  void Account(VmFlags flags, uint64_t pages) {
+    mm_.total_vm += pages;
+    if ((flags & (kVmExec | kVmWrite | kVmStack)) == kVmExec) {
+      mm_.exec_vm += pages;
+    } else if (flags & kVmStack) {
+      mm_.stack_vm += pages;
+    } else if ((flags & (kVmWrite | kVmShared | kVmStack)) == kVmWrite) {
+      mm_.data_vm += pages;
+    }
   }
 
   // One open file a path: the segments of a program are mapped through the same one.

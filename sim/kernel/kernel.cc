@@ -7,6 +7,8 @@
 
 #include "sim/kernel/exec.h"
 #include "sim/kernel/shm.h"
+#include "sim/kernel/trap_loop.h"
+#include "sim/kernel/uapi.h"
 #include "sim/mm/profile.h"
 
 namespace mmsim {

@@ -59,7 +59,7 @@ int64_t WriteFile(Call& call, Inode& inode, uint64_t position, uint64_t count) {
                 buffer.begin() + static_cast<ptrdiff_t>(want), 0);
       copied = want;
     }
-    if (call.Known(1) && done < known.size()) {
+    if (call.args.Known(1) && done < known.size()) {
       std::copy_n(known.begin() + static_cast<ptrdiff_t>(done), std::min(want, known.size() - done),
                   buffer.begin());
     }

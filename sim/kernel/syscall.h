@@ -15,10 +15,36 @@
 
 #include "mmsim/types.h"
 #include "sim/base/errno.h"
-#include "sim/kernel/syscall_number.h"
 
 namespace mmsim {
 
+// One system call; Sys::k_mmap for "mmap". The spelling is the kernel's, so that the table is the only list.
+enum class Sys : uint16_t {
+#define X(name, x86_64, arm64) k_##name,
+#include "sim/kernel/syscalls.def"
+#undef X
+  kCount
+};
+inline constexpr int kNrSys = static_cast<int>(Sys::kCount);
+
+struct SysEntry {
+  std::string_view name;
+  int16_t x86_64, arm64;  // -1: the architecture lacks it
+};
+inline constexpr SysEntry kSysTable[kNrSys] = {
+#define X(name, x86_64, arm64) {#name, x86_64, arm64},
+#include "sim/kernel/syscalls.def"
+#undef X
+};
+
+constexpr std::string_view SysName(Sys nr) {
+  return kSysTable[static_cast<size_t>(nr)].name;
+}
+// The number in `arch`'s table; -1 when that architecture lacks it.
+constexpr int SysNumber(Sys nr, Arch arch) {
+  const SysEntry& entry = kSysTable[static_cast<size_t>(nr)];
+  return arch == Arch::kX86_64 ? entry.x86_64 : entry.arm64;
+}
 // The call of this name, or nothing.
 std::optional<Sys> FindSys(std::string_view name);
 // The call of this number in `arch`'s table, or nothing.

@@ -57,7 +57,6 @@ struct Task {
   int exit_code = 0;     // as wait4 reports it
   uint64_t clear_child_tid = 0;
   uint64_t set_child_tid = 0;
-  bool thp_disabled = false;              // PR_SET_THP_DISABLE is the mm's; kept for fork
   Task* vfork_parent = nullptr;           // waits until this task execs or exits
   bool vfork_waiting = false;             // this task waits for a vfork child
   uint64_t exec_count = 0;                // successful execs so far

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "sim/kernel/arch/abi.h"
+#include "sim/kernel/arch/cpu.h"
 #include "sim/kernel/arch/fault.h"
 #include "sim/kernel/uaccess.h"
 
@@ -62,6 +63,16 @@ AccessResult ForProgramPages(Kernel& kernel, Task& task, VirtAddr address, uint6
 }
 
 }  // namespace
+
+TaskCpu::TaskCpu(System& system) : system_(system), cpu_(MakeCpu(system)) { system.cpus.push_back(&cpu_); }
+
+TaskCpu::~TaskCpu() { std::erase(system_.cpus, &cpu_); }
+
+Cpu& TaskCpu::Enter(const Task& task) {
+  cpu_.SetRoot(task.mm->pgd, task.mm->asid);
+  cpu_.SetPkru(task.pkru);
+  return cpu_;
+}
 
 PageAccess AccessPage(Kernel& kernel, Task& task, VirtAddr address, Access access,
                       std::vector<TrapRecord>* traps) {

@@ -14,12 +14,15 @@ namespace mmsim {
 // The processor, and whose address space it runs in.
 class TaskCpu {
  public:
-  explicit TaskCpu(System& system) : system_(system) {}
+  explicit TaskCpu(System& system);
+  ~TaskCpu();
+  TaskCpu(const TaskCpu&) = delete;
   // The task's tables and protection-key rights are in force from here on. Linux: arch/*/mm switch_mm()
   Cpu& Enter(const Task& task);
 
  private:
   System& system_;
+  Cpu cpu_;
 };
 
 // Where an access to bytes of one page ended.

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "sim/mm/current.h"
 #include "sim/mm/mm.h"
@@ -32,6 +33,9 @@ int64_t SysMlockall(Mm& mm, const Current& current, int flags);
 int64_t SysMunlockall(Mm& mm);
 // msync.cc, mincore.cc. Linux: mm/msync.c, mm/mincore.c
 int64_t SysMsync(Mm& mm, uint64_t start, uint64_t len, int flags);
+// Which pages of the range are resident, a byte a page, up to where the range is not mapped. Linux: mm/mincore.c
+// do_mincore()
+int64_t SysMincore(Mm& mm, uint64_t start, uint64_t len, std::string* residency);
 // mseal.cc. Linux: mm/mseal.c
 int64_t SysMseal(Mm& mm, uint64_t start, uint64_t len, uint64_t flags);
 
