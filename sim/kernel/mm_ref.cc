@@ -66,8 +66,8 @@ void CopyMmFields(Mm& to, const Mm& from) {
   to.vdso_base = from.vdso_base;
   to.pkey_allocation_map = from.pkey_allocation_map;
   to.execute_only_pkey = from.execute_only_pkey;
-  to.thp_disabled = from.thp_disabled;               // MMF_INIT_MASK
-  to.def_flags = from.def_flags & kVmNoHugepage;     // VM_INIT_DEF_MASK
+  to.thp_disabled = from.thp_disabled;            // MMF_INIT_MASK
+  to.def_flags = from.def_flags & kVmNoHugepage;  // VM_INIT_DEF_MASK
 }
 
 }  // namespace mmsim

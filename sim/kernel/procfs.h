@@ -39,7 +39,7 @@ bool ParseMapsLine(std::string_view text, MapsLine* line);
 
 // The 64-bit entries of /proc/PID/pagemap for [start, start + pages). Linux: fs/proc/task_mmu.c
 // pagemap_pmd_range()
-std::vector<uint64_t> Pagemap(const Kernel& kernel, const Task& task, VirtAddr start, uint64_t pages);
+std::vector<uint64_t> Pagemap(const Task& task, VirtAddr start, uint64_t pages);
 // /proc/kpagecount and /proc/kpageflags of a frame. Linux: fs/proc/page.c
 uint64_t KpageCount(const Kernel& kernel, Pfn pfn);
 uint64_t KpageFlags(const Kernel& kernel, Pfn pfn);

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The calls of sim/mm/verbs.h: what their entry points do before the memory manager proper begins. Linux:
 // arch/*/kernel/sys*.c, mm/mmap.c ksys_mmap_pgoff(), mm/mlock.c, mm/mincore.c, mm/mprotect.c
+#include <algorithm>
 #include <bit>
+#include <vector>
 
 #include "sim/kernel/arch/abi.h"
 #include "sim/kernel/call.h"
 #include "sim/kernel/uaccess.h"
 #include "sim/kernel/uapi.h"
+#include "sim/mm/task_mmu.h"
 #include "sim/mm/verbs.h"
 
 namespace mmsim {
@@ -79,17 +82,31 @@ int64_t Do_mseal(Call& call) {
   return SysMseal(call.mm(), call.U(0), call.U(1), call.U(2));
 }
 
-// The whole range must be mapped; which pages are resident is answered by the memory manager. Linux:
-// mm/mincore.c SYSCALL_DEFINE3(mincore)
+// A byte a page; what was found before a hole is copied out all the same. Files are taken to be the caller's
+// own. Linux: mm/mincore.c SYSCALL_DEFINE3(mincore), do_mincore()
 int64_t Do_mincore(Call& call) {
   const uint64_t start = call.U(0), len = call.U(1), limit = call.mm().task_size;
   if (start % kPageSize != 0) return Call::Err(Errno::kEINVAL);
   if (len > limit || start > limit - len) return Call::Err(Errno::kENOMEM);
   const uint64_t pages = (len + kPageSize - 1) / kPageSize;
   if (call.U(2) > limit || pages > limit - call.U(2)) return Call::Err(Errno::kEFAULT);
-  std::string residency;
-  const int64_t status = SysMincore(call.mm(), start, len, &residency);
-  // What was found before a hole is copied out all the same.
+  const VirtAddr end(start + pages * kPageSize);
+  std::vector<uint8_t> residency;
+  int64_t status = 0;
+  for (VirtAddr at(start); at < end;) {
+    const Vma* vma = call.mm().vmas.Lookup(at);
+    if (vma == nullptr) {
+      status = Call::Err(Errno::kENOMEM);
+      break;
+    }
+    const VirtAddr stop = std::min<VirtAddr>(end, vma->end);
+    if (vma->IsAnonymous() || vma->file != nullptr) {
+      MincoreRange(*vma, {at, stop}, &residency);
+    } else {
+      residency.insert(residency.end(), (stop - at) >> kPageShift, 1);  // can_do_mincore(): not ours to know
+    }
+    at = stop;
+  }
   if (!residency.empty() && !call.CopyOut(2, residency.data(), residency.size()))
     return Call::Err(Errno::kEFAULT);
   return status;

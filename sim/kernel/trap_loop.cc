@@ -64,9 +64,13 @@ AccessResult ForProgramPages(Kernel& kernel, Task& task, VirtAddr address, uint6
 
 }  // namespace
 
-TaskCpu::TaskCpu(System& system) : system_(system), cpu_(MakeCpu(system)) { system.cpus.push_back(&cpu_); }
+TaskCpu::TaskCpu(System& system) : system_(system), cpu_(MakeCpu(system)) {
+  system.cpus.push_back(&cpu_);
+}
 
-TaskCpu::~TaskCpu() { std::erase(system_.cpus, &cpu_); }
+TaskCpu::~TaskCpu() {
+  std::erase(system_.cpus, &cpu_);
+}
 
 Cpu& TaskCpu::Enter(const Task& task) {
   cpu_.SetRoot(task.mm->pgd, task.mm->asid);

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 
 #include "sim/mm/current.h"
 #include "sim/mm/mm.h"
@@ -31,11 +30,8 @@ int64_t SysMlock(Mm& mm, const Current& current, uint64_t start, uint64_t len, V
 int64_t SysMunlock(Mm& mm, uint64_t start, uint64_t len);
 int64_t SysMlockall(Mm& mm, const Current& current, int flags);
 int64_t SysMunlockall(Mm& mm);
-// msync.cc, mincore.cc. Linux: mm/msync.c, mm/mincore.c
+// msync.cc. Linux: mm/msync.c
 int64_t SysMsync(Mm& mm, uint64_t start, uint64_t len, int flags);
-// Which pages of the range are resident, a byte a page, up to where the range is not mapped. Linux: mm/mincore.c
-// do_mincore()
-int64_t SysMincore(Mm& mm, uint64_t start, uint64_t len, std::string* residency);
 // mseal.cc. Linux: mm/mseal.c
 int64_t SysMseal(Mm& mm, uint64_t start, uint64_t len, uint64_t flags);
 

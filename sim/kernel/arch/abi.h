@@ -52,4 +52,9 @@ constexpr int NrPkeys(Arch arch) {
   return arch == Arch::kX86_64 ? 16 : 1;
 }
 
+// How smaps calls VM_ARCH_1: VM_PAT, VM_ARM64_BTI.
+constexpr const char* VmArch1Mnemonic(Arch arch) {
+  return arch == Arch::kX86_64 ? "ar" : "bt";
+}
+
 }  // namespace mmsim::abi

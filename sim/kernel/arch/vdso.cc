@@ -6,8 +6,8 @@
 namespace mmsim {
 namespace {
 
-// `pages`: how many of the first pages a fault finds; the others are SIGBUS (the paravirtual clocks' and, outside of time
-// namespaces, theirs).
+// `pages`: how many of the first pages a fault finds; the others are SIGBUS (the paravirtual clocks' and,
+// outside of time namespaces, theirs).
 constexpr SpecialMapping kVdso{"[vdso]", ~uint64_t{0}, SpecialMapping::Kind::kVdso};
 constexpr SpecialMapping kVvar{"[vvar]", 1, SpecialMapping::Kind::kVvar};
 constexpr SpecialMapping kVvarClock{"[vvar_vclock]", 0, SpecialMapping::Kind::kVvarClock};
