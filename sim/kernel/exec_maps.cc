@@ -95,20 +95,8 @@ class MapsInstaller {
       VmAreaFree(vma);
       return status;
     }
-    Account(flags, vma->NrPages());
+    VmStatAccount(mm_, flags, static_cast<int64_t>(vma->NrPages()));
     return {};
-  }
-
-  // Linux: mm/mmap.c vm_stat_account()
-  void Account(VmFlags flags, uint64_t pages) {
-    mm_.total_vm += pages;
-    if ((flags & (kVmExec | kVmWrite | kVmStack)) == kVmExec) {
-      mm_.exec_vm += pages;
-    } else if (flags & kVmStack) {
-      mm_.stack_vm += pages;
-    } else if ((flags & (kVmWrite | kVmShared | kVmStack)) == kVmWrite) {
-      mm_.data_vm += pages;
-    }
   }
 
   // One open file a path: the segments of a program are mapped through the same one.
