@@ -18,6 +18,7 @@
 #include "sim/kernel/uapi.h"
 #include "sim/mm/arch/default_flags.h"
 #include "sim/mm/verbs.h"
+#include "sim/mm/vma_ops.h"
 
 namespace mmsim {
 namespace {
