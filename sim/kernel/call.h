@@ -70,7 +70,8 @@ struct Call {
   X(mremap)                                                                                                \
   X(brk)                                                                                                   \
   X(madvise)                                                                                               \
-  X(mlock) X(mlock2) X(munlock) X(mlockall) X(munlockall) X(msync) X(mincore) X(mseal) X(pkey_alloc)       \
+  X(mlock)                                                                                                 \
+  X(mlock2) X(munlock) X(mlockall) X(munlockall) X(msync) X(mincore) X(mseal) X(pkey_alloc)                \
       X(pkey_free)                                                      /* fork.cc */                      \
       X(fork) X(vfork) X(clone) X(clone3) X(set_tid_address) X(unshare) /* exec.cc */                      \
       X(execve) X(execveat)                                             /* exit.cc */                      \

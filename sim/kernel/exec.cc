@@ -147,7 +147,7 @@ Result<FileRef> OpenExec(Kernel& kernel, const Task& task, std::string_view path
   const std::string absolute = AbsolutePath(*task.cwd, path);
   InodeRef inode = kernel.vfs().Lookup(absolute);
   if (inode == nullptr) return Errno::kENOENT;
-  return OpenExecInode(kernel, inode, absolute);
+  return OpenExecInode(kernel, inode, kernel.vfs().ShownPath(absolute));
 }
 
 Status CopyStringKernel(Bprm& bprm, std::string_view text) {

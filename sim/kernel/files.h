@@ -55,7 +55,8 @@ struct FileFacts {
   bool size_known = true;  // false: as long as anybody asks for
   std::string contents;    // may be shorter than the size: zeros follow
   uint32_t dev_major = 8, dev_minor = 1;
-  uint64_t inode = 0;      // 0: numbered here
+  uint64_t inode = 0;     // 0: numbered here
+  std::string real_path;  // what /proc shows when the path leads there by symbolic links; "": the path itself
   bool executable = true;  // mode & 0111
   bool noexec = false;     // of a mount with noexec
 };
@@ -76,6 +77,8 @@ class Vfs {
   InodeRef Create(std::string_view path, bool executable);
   // The inode of an absolute path, asking the provider once; null: none.
   InodeRef Lookup(std::string_view path);
+  // How /proc shows the file of this path: symbolic links resolved.
+  std::string ShownPath(std::string_view path) const;
   // Removes the name. ENOENT. Open files and mappings show " (deleted)" from now on.
   Status Unlink(std::string_view path);
   // An inode of the kernel's own tmpfs, without a name (memfd, System V segments).
@@ -96,6 +99,7 @@ class Vfs {
   System& system_;
   FileProvider provider_;
   absl::btree_map<std::string, InodeRef> names_;
+  absl::btree_map<std::string, std::string> real_paths_;  // of paths that symbolic links are part of
   absl::btree_map<std::string, FileFacts> mounts_;
   absl::btree_set<uint64_t> not_executable_;  // inode numbers
   uint64_t next_inode_ = 1000;

@@ -103,6 +103,7 @@ Result<Task*> Kernel::Spawn(const SpawnRequest& request) {
   task.files = std::make_shared<FilesTable>();
   task.cwd = std::make_shared<std::string>("/");
   task.personality = request.personality;
+  task.cred = request.cred;
   Status status;
   if (request.empty) {
     status = InstallMaps(task, {});

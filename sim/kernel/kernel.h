@@ -59,6 +59,7 @@ struct SpawnRequest {
   std::string path;  // of the program, for comm and exe; the ELF file is looked up in the Vfs
   std::vector<std::string> argv, envp;
   uint32_t personality = kAddrNoRandomize;
+  Credentials cred;  // user 0 with all rights, unless said otherwise
   // As /proc/PID/maps printed it right after exec: the address space is this and the ELF file is not looked
   // at. Empty: the ELF file decides.
   std::string maps;

@@ -60,7 +60,7 @@ int64_t DoOpen(Call& call, int64_t dirfd, int path_index, uint32_t flags, uint32
     if (!status.ok()) return status.AsReturn();
   }
   flags |= abi::OLargefile(call.kernel.arch());
-  call.task.files->InstallAt(*fd, vfs.Open(inode, *path, flags), (flags & kOCloexec) != 0);
+  call.task.files->InstallAt(*fd, vfs.Open(inode, vfs.ShownPath(*path), flags), (flags & kOCloexec) != 0);
   return *fd;
 }
 

@@ -33,6 +33,8 @@ struct SignalStruct {
 // Rights, as far as calls ask for them. All on: root.
 struct Credentials {
   uint32_t uid = 0, gid = 0;
+  // A user without any rights.
+  static Credentials Unprivileged(uint32_t id) { return {id, id, false, false, false, false, false}; }
   bool cap_ipc_lock = true, cap_sys_admin = true, cap_sys_rawio = true, cap_sys_resource = true,
        cap_ipc_owner = true;
 };

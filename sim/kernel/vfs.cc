@@ -50,7 +50,16 @@ InodeRef Vfs::Add(std::string_view path, const FileFacts& facts) {
   inode->noreserve = facts.kind == InodeKind::kShmem;  // tmpfs accounts a page at a time
   if (!facts.executable) not_executable_.insert(inode->id);
   names_[std::string(path)] = inode;
+  if (!facts.real_path.empty() && facts.real_path != path) {
+    names_[facts.real_path] = inode;
+    real_paths_[std::string(path)] = facts.real_path;
+  }
   return inode;
+}
+
+std::string Vfs::ShownPath(std::string_view path) const {
+  auto it = real_paths_.find(std::string(path));
+  return it == real_paths_.end() ? std::string(path) : it->second;
 }
 
 InodeRef Vfs::Create(std::string_view path, bool executable) {
@@ -73,7 +82,13 @@ InodeRef Vfs::Lookup(std::string_view path) {
   std::optional<FileFacts> facts = provider_(path);
   InodeRef inode;
   if (facts.has_value()) {
-    inode = Add(path, *facts);
+    auto known = names_.find(facts->real_path);
+    if (!facts->real_path.empty() && known != names_.end() && known->second != nullptr) {
+      names_[std::string(path)] = inode = known->second;
+      real_paths_[std::string(path)] = facts->real_path;
+    } else {
+      inode = Add(path, *facts);
+    }
   } else {
     names_[std::string(path)] = nullptr;  // asked once
   }

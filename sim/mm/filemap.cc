@@ -106,7 +106,9 @@ void intrusive_ptr_add_ref(File* file) {
   ++file->refcount;
 }
 void intrusive_ptr_release(File* file) {
-  if (--file->refcount == 0) delete file;
+  if (--file->refcount != 0) return;
+  if (file->write_access) --file->inode->writers;
+  delete file;
 }
 
 InodeRef NewInode(System& system, InodeKind kind, uint64_t size_bytes) {
