@@ -127,10 +127,11 @@ MMSIM_ACTION(MapsDev) {
 }
 MMSIM_ACTION(MapsInode) {
   b.expect.lines.back().inode = View(in);
+  b.expect.lines.back().compares_path = true;
 }
 MMSIM_ACTION(MapsPath) {
   b.expect.lines.back().path = View(in);
-  b.expect.lines.back().has_path = true;
+  b.expect.lines.back().compares_path = View(in) != "*";
 }
 MMSIM_ACTION(MapsRest) {
   b.expect.others_allowed = true;
@@ -241,7 +242,8 @@ bool ParseExpect(const char* begin, const char* end, Expect* expect, LineError* 
     if (message == g::kMessage<g::NeedsPid> || message == g::kMessage<g::NeedsNoPid>) {
       const char* word_end = at;
       while (word_end != end && g::IsPrint(*word_end)) ++word_end;
-      message += DidYouMean({at, static_cast<size_t>(word_end - at)}, SubjectWords());
+      const std::string_view word(at, static_cast<size_t>(word_end - at));
+      if (!IsOneOf(word, SubjectWords())) message += DidYouMean(word, SubjectWords());
     }
     *error = {at, std::move(message)};
   } catch (const Rejected& r) {

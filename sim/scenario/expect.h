@@ -26,11 +26,12 @@ enum class Subject : uint8_t {
   kCounters,   // fields of /proc/PID/status and map_count, or, without a PID, of /proc/meminfo
 };
 
-// START-END PERMS [OFFSET [DEV [INODE]]] [PATH]; a field that is "*" or empty is not compared.
+// START-END PERMS [OFFSET [DEV [INODE]]] [PATH]; a field that is "*" or empty is not compared, but the path is when the
+// inode or it was written: a line that ends in an inode is a mapping without a path.
 struct ExpectMapsLine {
   std::string_view start, end;  // expressions
   std::string_view perms, offset, dev, inode, path;
-  bool has_path = false;  // false when no path was written: then there must be none
+  bool compares_path = false;
 };
 
 // NAME: VALUE [kB], or NAME: WORDS (VmFlags).

@@ -141,8 +141,8 @@ struct ExpectedOption : Option {};
 struct LineEnd : p::seq<Sp, p::opt<Hash>, p::eof> {};
 struct Key : Word {};
 struct Spawn : p::seq<p::string<'p', 'i', 'd'>, Sp1, SpawnPid, p::star<Sp1, Option>, LineEnd> {};
-struct Set : p::seq<p::string<'s', 'e', 't'>, Sp1, Key, Sp1, ExpectedOption, LineEnd> {};
-struct Limit : p::seq<p::string<'l', 'i', 'm', 'i', 't'>, Sp1, Key, Sp1, ExpectedOption, p::opt<Sp1, Option>,
+struct Set : p::seq<p::string<'s', 'e', 't'>, Sp1, Key, Sp, ExpectedOption, LineEnd> {};
+struct Limit : p::seq<p::string<'l', 'i', 'm', 'i', 't'>, Sp1, Key, Sp, ExpectedOption, p::opt<Sp1, Option>,
                       LineEnd> {};
 struct Inject : p::seq<p::string<'i', 'n', 'j', 'e', 'c', 't'>, Sp1, Key, p::opt<Sp1, Option>, LineEnd> {};
 struct ArchName : Word {};
@@ -231,7 +231,8 @@ template <>
 inline constexpr const char* kMessage<LineEnd> = "expected the end of the line";
 template <>
 inline constexpr const char* kMessage<ExpectedEvent> =
-    "expected a system call, an access, a signal (---), an exit (+++), or expect, pid, set, limit, inject, "
+    "expected a system call, an access, a signal (---), an exit (+++), or expect, pid, let, set, limit, "
+    "inject, "
     "arch, profile";
 
 }  // namespace mmsim::scenario::grammar

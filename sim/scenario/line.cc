@@ -128,6 +128,8 @@ bool NameCall(std::string_view name, ParsedLine* line) {
 }
 MMSIM_ACTION(CallName) {
   if (NameCall(View(in), &line)) return;
+  if (IsOneOf(View(in), CallWords()))
+    throw Rejected{in.begin(), fmt::format("expected more after '{}'", View(in))};
   const bool call = in.begin() + in.size() != line.end && in.begin()[in.size()] == '(';
   throw Rejected{in.begin(), fmt::format("unknown {} '{}'{}", call ? "system call" : "word",
                                          View(in).substr(0, 40), DidYouMean(View(in), CallWords()))};

@@ -89,7 +89,11 @@ class Loader {
 
   absl::Status TakeLine(std::string_view line) {
     if (in_block_) return TakeBlockLine(line);
-    if (!carried_.empty()) line = Join(std::exchange(carried_, {}), line);
+    if (carried_.empty()) {
+      first_no_ = line_no_;
+    } else {
+      line = Join(std::exchange(carried_, {}), line);
+    }
     line = TrimEnd(line);
     const size_t indent = Indent(line);
     if (indent == line.size() || line[indent] == '#') return absl::OkStatus();
@@ -189,7 +193,8 @@ class Loader {
   }
 
   void AddStep() {
-    line_.step.first_line = line_.step.last_line = line_no_;
+    line_.step.first_line = first_no_;
+    line_.step.last_line = line_no_;
     s_.steps_.push_back(line_.step);
     StoreArgs(&s_.steps_.back());
   }
@@ -295,7 +300,9 @@ class Loader {
     expect_ = line_.step;
     expect_.first_line = line_no_;
     block_begin_ = line_.rest;
-    if (line.back() == '{') {
+    const size_t brace = line.rfind('{');
+    const size_t after = brace == std::string_view::npos ? brace : line.find_first_not_of(" \t", brace + 1);
+    if (brace != std::string_view::npos && (after == std::string_view::npos || line[after] == '#')) {
       in_block_ = true;
       return absl::OkStatus();
     }
@@ -350,6 +357,7 @@ class Loader {
   ParsedLine line_;
   LineError error_;
   uint32_t line_no_ = 0;
+  uint32_t first_no_ = 0;  // where the line began that `strace: Process N attached` broke; else line_no_
   bool last_without_newline_ = false;
   std::string_view carried_;  // the beginning of a line that `strace: Process N attached` broke
   absl::btree_map<int32_t, Pending> pending_;

@@ -96,7 +96,8 @@ class Lowering {
     if (text.front() == '"' && StripQuotes(text, &inside, &arg->truncated)) {
       return Text(inside, shape == Shape::kOutBytes, index, arg);
     }
-    if (text.front() == '[' || text.front() == '{' || text.front() == '~') return Structure(text, shape, arg);
+    if (text.front() == '[' || text.front() == '{' || text.starts_with("~["))
+      return Structure(text, shape, arg);
     if (shape == Shape::kEnvironment) return Environment(text, arg);
     return Value(text, arg);
   }

@@ -62,9 +62,10 @@ std::string_view Scenario::LineAt(const char* at) const {
   at = InFile(at);
   const char* start = at;
   while (start != text().data() && start[-1] != '\n') --start;
-  const char* end = static_cast<const char*>(
-      std::memchr(at, '\n', static_cast<size_t>(text().data() + text().size() - at)));
-  if (end == nullptr) end = text().data() + text().size();
+  // A line without end is not looked through.
+  const size_t limit = std::min(kMaxLineBytes, static_cast<size_t>(text().data() + text().size() - at));
+  const void* newline = std::memchr(at, '\n', limit);
+  const char* end = newline == nullptr ? at + limit : static_cast<const char*>(newline);
   return {start, static_cast<size_t>(end - start)};
 }
 
