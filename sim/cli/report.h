@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// How the commands say what went wrong.
+#pragma once
+
+#include "absl/status/status.h"
+#include "sim/scenario/runner.h"
+
+namespace mmsim::cli {
+
+inline constexpr int kExitOk = 0, kExitDiffers = 1, kExitCannot = 2;
+
+// One mismatch, on standard error: FILE:LINE:COLUMN, the line, what was expected and what came.
+void PrintMismatch(const scenario::Mismatch& mismatch);
+// What is wrong with the input or the host, on standard error.
+void PrintError(const absl::Status& status);
+
+}  // namespace mmsim::cli

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/cli/run.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fmt/format.h"
+#include "nlohmann/json.hpp"
+#include "sim/audit/validator.h"
+#include "sim/cli/report.h"
+#include "sim/scenario/observation.h"
+#include "sim/scenario/runner.h"
+
+namespace mmsim::cli {
+namespace {
+
+struct Request {
+  std::vector<std::string> files;
+  std::string arch = "x86_64", profile, observe;
+  bool at_end = false, json = false, audit = false;
+};
+
+// OBSERVE_* of a list like "maps,smaps,pagemap".
+uint32_t ObserveMask(const std::string& list) {
+  uint32_t what = 0;
+  if (list.find("smaps") != std::string::npos) what |= OBSERVE_SMAPS;
+  if (list.find("maps") == 0 || list.find(",maps") != std::string::npos) what |= OBSERVE_MAPS;
+  if (list.find("pagemap") != std::string::npos) what |= OBSERVE_PAGES | OBSERVE_FRAMES;
+  return what;
+}
+
+void PrintState(const guest::State& state, uint32_t what, bool json) {
+  if (json) {
+    fmt::print("{}\n", scenario::StateJson(state, what).dump());
+  } else {
+    fmt::print("{}", scenario::StateText(state, what));
+  }
+}
+
+// Runs one file; its exit status.
+int RunFile(const Request& request, const std::string& file) {
+  absl::StatusOr<std::unique_ptr<scenario::Scenario>> scenario = scenario::Scenario::Open(file);
+  if (!scenario.ok()) {
+    PrintError(scenario.status());
+    return kExitCannot;
+  }
+  scenario::RunnerOptions options;
+  options.kernel.arch = request.arch == "arm64" ? Arch::kArm64 : Arch::kX86_64;
+  if (!(*scenario)->RunsOn(options.kernel.arch)) {
+    fmt::print("{}: not for {}: {}\n", file, request.arch, (*scenario)->arch_reason());
+    return kExitOk;
+  }
+  const std::string profile(request.profile.empty() ? (*scenario)->profile()
+                                                    : std::string_view(request.profile));
+  if (!profile.empty()) options.kernel.profile = profile;
+  if (FindProfile(options.kernel.profile, options.kernel.arch) == nullptr) {
+    PrintError(
+        absl::InvalidArgumentError(fmt::format("{}: there is no kernel profile named {}", file, profile)));
+    return kExitCannot;
+  }
+  options.kernel.open_world = (*scenario)->is_log();
+  uint64_t findings = 0;
+  if (request.audit) {
+    options.audit = [&findings, &file](Kernel& kernel) {
+      for (const std::string& finding : Validate(kernel.system())) {
+        fmt::print(stderr, "{}: step {}: validator: {}\n", file, g_check_context.step, finding);
+        ++findings;
+      }
+    };
+  }
+  scenario::Runner runner(**scenario, options);
+  const uint32_t what = ObserveMask(request.observe);
+  scenario::KernelObserver observer(runner.kernel(), what);
+  const absl::Status status = runner.RunAll([&](const scenario::Step& step, const guest::Outcome& outcome) {
+    if (what == 0 || request.at_end) return;
+    const std::string_view text = step.Text();
+    fmt::print("{}: {} {}\n", step.first_line, text.substr(0, text.find('\n')),
+               scenario::OutcomeText(outcome));
+    PrintState(observer.Observe(), what, request.json);
+  });
+  if (!status.ok()) {
+    PrintError(status);
+    return kExitCannot;
+  }
+  if (what != 0 && request.at_end) PrintState(observer.Observe(), what, request.json);
+  for (const scenario::Mismatch& m : runner.mismatches()) PrintMismatch(m);
+  if (findings != 0) return kExitCannot;
+  return runner.mismatches().empty() ? kExitOk : kExitDiffers;
+}
+
+int RunFiles(const Request& request) {
+  int worst = kExitOk, failed = 0;
+  for (const std::string& file : request.files) {
+    const int status = RunFile(request, file);
+    worst = std::max(worst, status);
+    failed += status != kExitOk;
+  }
+  if (request.files.size() > 1 && request.observe.empty()) {
+    fmt::print("{} files, {} failed\n", request.files.size(), failed);
+  }
+  return worst;
+}
+
+}  // namespace
+
+void AddRunCommand(CLI::App& app, int& exit_status) {
+  auto request = std::make_shared<Request>();
+  CLI::App* command =
+      app.add_subcommand("run", "carries scenarios or strace logs out and checks what they say");
+  command->footer("Example: mmsim run --observe maps --at-end scenarios/mprotect/split.mms");
+  command->add_option("FILE", request->files, "scenario files or strace logs")->required();
+  command->add_option("--arch", request->arch, "x86_64 or arm64")->check(CLI::IsMember({"x86_64", "arm64"}));
+  command->add_option("--profile", request->profile, "the kernel to model (default: the file's, else 6.12)");
+  command->add_option("--observe", request->observe, "what to print: maps, smaps, pagemap, comma-separated");
+  command->add_flag("--at-end", request->at_end, "observe at the end alone, not after each step");
+  command->add_flag("--json", request->json, "observations as JSON, a line each");
+  command->add_flag("--audit", request->audit, "run the validator after each step");
+  command->callback([request, &exit_status] { exit_status = RunFiles(*request); });
+}
+
+}  // namespace mmsim::cli

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/cli/verify.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fmt/format.h"
+#include "sim/cli/report.h"
+#include "sim/scenario/verify.h"
+
+namespace mmsim::cli {
+namespace {
+
+struct Request {
+  std::vector<std::string> dirs;
+  scenario::VerifyOptions options;
+  bool verbose = false;
+};
+
+int RunVerify(const Request& request) {
+  uint64_t processes = 0, identical = 0, mismatches = 0;
+  bool cannot = false, unsound = false;
+  for (const std::string& dir : request.dirs) {
+    absl::StatusOr<scenario::VerifyResult> result = scenario::Verify(dir, request.options);
+    if (!result.ok()) {
+      PrintError(result.status());
+      cannot = true;
+      continue;
+    }
+    processes += result->processes;
+    identical += result->identical;
+    mismatches += result->mismatches.size();
+    for (const scenario::Mismatch& m : result->mismatches) PrintMismatch(m);
+    for (const std::string& difference : result->differences) fmt::print("{}: {}\n", dir, difference);
+    for (const std::string& finding : result->audit) fmt::print(stderr, "{}: validator: {}\n", dir, finding);
+    unsound |= !result->audit.empty();
+    if (request.verbose) {
+      fmt::print("{}: {} of {} processes identical{}{}\n", dir, result->identical, result->processes,
+                 result->skipped.empty() ? "" : "; not modelled: ", result->skipped);
+    }
+  }
+  fmt::print("{} of {} processes identical, {} mismatches\n", identical, processes, mismatches);
+  if (cannot || unsound) return kExitCannot;
+  return identical == processes && processes > 0 && mismatches == 0 ? kExitOk : kExitDiffers;
+}
+
+}  // namespace
+
+void AddVerifyCommand(CLI::App& app, int& exit_status) {
+  auto request = std::make_shared<Request>();
+  CLI::App* command =
+      app.add_subcommand("verify", "replays recordings and compares the final address spaces");
+  command->footer("Example: mmsim verify scenarios/recorded/*/");
+  command->add_option("DIR", request->dirs, "folders that `mmsim record` wrote")->required();
+  command->add_option("--profile", request->options.profile,
+                      "the kernel to model (default: the recording's)");
+  command->add_flag("--audit", request->options.audit, "run the validator after each step");
+  command->add_flag("-v,--verbose", request->verbose, "a line a recording, with the calls that were skipped");
+  command->callback([request, &exit_status] { exit_status = RunVerify(*request); });
+}
+
+}  // namespace mmsim::cli

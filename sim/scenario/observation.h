@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an executor says of a step: guest::Outcome and guest::State (the data of include/uapi/observe.h),
+// whichever kernel carried the step out. Here the simulated kernel is observed, and either is printed: as
+// text in the kernel's own formats, or as JSON.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "nlohmann/json_fwd.hpp"
+#include "sim/guest/program.h"
+#include "sim/kernel/kernel.h"
+
+namespace mmsim::scenario {
+
+// Observes a simulated kernel, again after each step. Address spaces are numbered from 1 in the order in
+// which they were first seen, as a guest numbers them.
+class KernelObserver {
+ public:
+  KernelObserver(const Kernel& kernel, uint32_t what) : kernel_(kernel), what_(what) {}
+  // What is: OBSERVE_*. Valid until the next call.
+  const guest::State& Observe();
+
+ private:
+  guest::Space ObserveSpace(const Task& task);
+
+  const Kernel& kernel_;
+  const uint32_t what_;
+  guest::State state_;
+  absl::flat_hash_map<uint64_t, uint32_t> space_of_mm_;  // Mm::id -> number
+};
+
+// The parts of `state` that `what` (OBSERVE_*) names, a heading a process, each part in the kernel's own
+// format; pages as "ADDRESS ENTRY [pfn N count C flags F]".
+std::string StateText(const guest::State& state, uint32_t what);
+nlohmann::json StateJson(const guest::State& state, uint32_t what);
+// "= 0x7ffff7ff0000", "= -1 ENOMEM", "--- SIGSEGV {si_code=SEGV_MAPERR, si_addr=0x10} ---".
+std::string OutcomeText(const guest::Outcome& outcome);
+
+}  // namespace mmsim::scenario

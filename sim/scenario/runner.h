@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// Carries a scenario out on the simulated kernel, step by step. What a step of the file says of its result is
+// checked: a result that the model does not reproduce is a Mismatch, and the run goes on from the recorded
+// result where it can, so that one mismatch does not become a hundred.
+//
+// What counts as touched, when a log is replayed: strace does not log page faults, but whether two
+// neighbouring VMAs merge can depend on them (anon_vma). The rule: a private VMA that may be written has been
+// written by the time of the process's next call that splits, moves or merges it, or that copies it (fork).
+// run_call.cc carries the rule out.
+//
+// Calls of several threads that overlapped may have taken effect in any order within the overlap. A call
+// takes effect when it returned, unless the recorded result of another one can only be had if it took effect
+// before (schedule.cc).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "sim/guest/program.h"
+#include "sim/kernel/kernel.h"
+#include "sim/scenario/lower.h"
+#include "sim/scenario/step.h"
+
+namespace mmsim::scenario {
+
+// A result or an expectation that the model does not reproduce.
+struct Mismatch {
+  Location where;
+  std::string line;  // the file's
+  std::string expected, actual;
+  bool hung_on_touch = false;  // the rule of what counts as touched decided something in this step
+};
+
+// What a recording knows beside its log, asked when a program is executed or ends; maps listings, empty:
+// unknown.
+struct RecordedMaps {
+  virtual ~RecordedMaps() = default;
+  // Just after process `pid` executed its `nth` program (from 1).
+  virtual std::string Start(int pid, int nth) = 0;
+  // Called just before process `pid` leaves (exit_group) with its address space still there.
+  virtual void AtEnd(Kernel& kernel, const Task& task, const Step& step) = 0;
+};
+
+struct RunnerOptions {
+  KernelOptions kernel;
+  bool check_results = true;  // false: two executors are compared, the file's results are nobody's business
+  RecordedMaps* recorded = nullptr;      // of `mmsim verify`
+  std::function<void(Kernel&)> prepare;  // once, before the first step: limits, sysctls
+  std::function<void(Kernel&)> audit;    // after each step: the validator
+};
+
+class Runner {
+ public:
+  Runner(const Scenario& scenario, const RunnerOptions& options);
+  ~Runner();
+  Runner(const Runner&) = delete;
+
+  // Everything. An error is the scenario's (FILE:LINE:COLUMN) and ends the run.
+  absl::Status RunAll(const std::function<void(const Step&, const guest::Outcome&)>& after_step = nullptr);
+  // One step by itself, in the file's order; what it came to in `outcome`. False: nothing to carry out (an
+  // expectation, a step of the other architecture, a call that the model lacks).
+  absl::StatusOr<bool> RunStep(const Step& step, guest::Outcome* outcome);
+
+  Kernel& kernel() { return *kernel_; }
+  const std::vector<Mismatch>& mismatches() const { return mismatches_; }
+  uint64_t steps_done() const { return steps_done_; }
+  // Calls that the model lacks, by name, and how often they were skipped.
+  const std::map<std::string, uint64_t>& skipped() const { return skipped_; }
+
+ private:
+  // What is known of the layout that a log's process had, when neither an ELF file nor a listing said it.
+  struct Layout {
+    bool brk_known = true, mmap_known = true;
+  };
+  using AfterStep = std::function<void(const Step&, const guest::Outcome&)>;
+
+  // run_call.cc
+  absl::StatusOr<bool> DoCall(const Step& step, guest::Outcome* outcome);
+  SyscallResult Invoke(Task& task, const Step& step, const LoweredCall& call);
+  SyscallResult Exec(Task& task, const Step& step, const LoweredCall& call);
+  void KnowDescriptors(Task& task, const LoweredCall& call);
+  void TouchAsLogged(Task& task, const LoweredCall& call);
+  void CheckResult(Task& task, const Step& step, const LoweredCall& call, const SyscallResult& result);
+  void Follow(Task& task, const Step& step, const LoweredCall& call, const SyscallResult& result);
+  bool LearnLayout(Task& task, const Step& step, const LoweredCall& call);
+  // schedule.cc
+  absl::Status Complete(const Step& step, const AfterStep& after_step);
+  absl::Status CompleteUpTo(uint32_t line, const AfterStep& after_step);
+  absl::Status RunEarlier(const Step& step, const AfterStep& after_step);
+  bool WouldReproduce(const Step& step);
+  // runner.cc
+  absl::Status RunNow(const Step& step, const AfterStep& after_step);
+  absl::StatusOr<bool> DoAccess(const Step& step, guest::Outcome* outcome);
+  absl::Status DoSignal(const Step& step);
+  absl::StatusOr<bool> DoSpawn(const Step& step, guest::Outcome* outcome);
+  absl::StatusOr<bool> DoSet(const Step& step, guest::Outcome* outcome);
+  absl::StatusOr<bool> DoLimit(const Step& step, guest::Outcome* outcome);
+  absl::StatusOr<bool> DoInject(const Step& step);
+  absl::Status DoLet(const Step& step);
+  void DoExit(const Step& step);
+  // check_expect.cc
+  absl::Status CheckExpect(const Step& step);
+  absl::Status CheckMaps(const Step& step, const Expect& expect, const Task& task);
+  absl::Status CheckFrame(const Step& step, const Expect& expect);
+  void CheckLastSignal(const Step& step, const Expect& expect, int pid);
+  Task* TaskOf(const Step& step);
+  void AddMismatch(const Step& step, std::string expected, std::string actual);
+  void SettleSignal(int pid);
+
+  const Scenario& scenario_;
+  RunnerOptions options_;
+  std::unique_ptr<Kernel> kernel_;
+  Names names_;
+  std::map<std::string, uint64_t> frame_names_;  // of `expect frame`: frame numbers
+  LoweredCall call_;
+  std::vector<Mismatch> mismatches_;
+  std::map<std::string, uint64_t> skipped_;
+  uint64_t steps_done_ = 0;
+  bool hung_on_touch_ = false;
+  int first_pid_ = 0;                             // the process of a file whose lines name none
+  absl::flat_hash_map<uint64_t, Layout> layout_;  // by Mm::id
+  std::vector<const Step*> in_flight_;            // calls that began and have not returned
+  // An access of `pid` that came to a signal, until the line that expects it.
+  struct Pending {
+    const Step* step = nullptr;
+    SigInfo signal;
+    std::vector<TrapRecord> traps;
+  };
+  std::map<int, Pending> pending_signal_;
+  std::map<int, Pending> last_signal_;  // of `expect PID signal` and `expect PID error_code`
+};
+
+}  // namespace mmsim::scenario
