@@ -75,7 +75,7 @@ std::string Unescape(std::string_view text) {
 std::vector<MapsLine> MapsLines(const Kernel& kernel, const Mm& mm) {
   std::vector<MapsLine> lines;
   for (const Vma& vma : mm.vmas) lines.push_back(LineOf(mm, vma));
-  if (uint64_t page = abi::VsyscallPage(kernel.arch()); page != 0) {
+  if (uint64_t page = abi::VsyscallPage(kernel.arch()); page != 0 && kernel.system().profile.vsyscall) {
     MapsLine gate;
     gate.start = page;
     gate.end = page + kPageSize;

@@ -8,12 +8,20 @@ namespace {
 // arch/arm64/include/asm/vdso.h
 // (__VVAR_PAGES); CONFIG_MEM_SOFT_DIRTY is not there before 6.19.
 constexpr KernelProfile k612X86{.name = "6.12", .vvar_pages = 4, .vvar_clock_pages = 0, .vdso_pages = 2};
-constexpr KernelProfile k612Arm64{
-    .name = "6.12", .vvar_pages = 2, .vvar_clock_pages = 0, .vdso_pages = 2, .soft_dirty = false, .hw_afdbm = true};
+constexpr KernelProfile k612Arm64{.name = "6.12",
+                                  .vvar_pages = 2,
+                                  .vvar_clock_pages = 0,
+                                  .vdso_pages = 2,
+                                  .soft_dirty = false,
+                                  .hw_afdbm = true};
 // 6.18: the paravirtual clocks' pages became a mapping of their own below the vdso (6.15, x86/vdso "switch to
 // generic storage"); the data store has four pages on both.
-constexpr KernelProfile k618X86{
-    .name = "6.18", .vvar_pages = 4, .vvar_clock_pages = 2, .vdso_pages = 2, .soft_dirty = false};
+constexpr KernelProfile k618X86{.name = "6.18",
+                                .vvar_pages = 4,
+                                .vvar_clock_pages = 2,
+                                .vdso_pages = 2,
+                                .vsyscall = true,
+                                .soft_dirty = false};
 constexpr KernelProfile k618Arm64{
     .name = "6.18", .vvar_pages = 4, .vvar_clock_pages = 0, .vdso_pages = 2, .soft_dirty = false};
 

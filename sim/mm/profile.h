@@ -18,6 +18,9 @@ struct KernelProfile {
   uint64_t vvar_clock_pages = 0;  // size of [vvar_vclock], in pages; 0: it is part of [vvar]
   uint64_t vdso_pages = 2;        // size of [vdso], in pages
 
+  // x86-64: whether there is a [vsyscall] page (CONFIG_LEGACY_VSYSCALL_XONLY; Debian has _NONE).
+  bool vsyscall = false;
+
   // CONFIG_MEM_SOFT_DIRTY: x86-64 has it, arm64 not (before 6.19).
   bool soft_dirty = true;
   // CONFIG_TRANSPARENT_HUGEPAGE and the mode of /sys/kernel/mm/transparent_hugepage/enabled.

@@ -2,6 +2,7 @@
 // A kernel with one process that runs a tiny static program, for both architectures.
 #pragma once
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

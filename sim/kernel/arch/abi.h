@@ -42,8 +42,8 @@ constexpr uint32_t ODirectory(Arch arch) {
 constexpr uint32_t OLargefile(Arch arch) {
   return arch == Arch::kX86_64 ? 0100000 : 0400000;
 }
-// The [vsyscall] page, which is no VMA (vsyscall=xonly); 0: none. Linux:
-// arch/x86/entry/vsyscall/vsyscall_64.c
+// The [vsyscall] page, which is no VMA (vsyscall=xonly; whether it is there, the profile says); 0: the
+// architecture has none. Linux: arch/x86/entry/vsyscall/vsyscall_64.c
 constexpr uint64_t VsyscallPage(Arch arch) {
   return arch == Arch::kX86_64 ? 0xffffffffff600000 : 0;
 }

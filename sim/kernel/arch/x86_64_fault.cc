@@ -100,7 +100,9 @@ TrapVerdict DoUserAddrFault(const X86Fault& f) {
   if (f.error_code & x86_64::kErrorWrite) flags |= kFaultWrite;
   if (f.error_code & x86_64::kErrorFetch) flags |= kFaultInstruction;
   if (f.user_mode) flags |= kFaultUser;
-  if (IsVsyscall(f.address) && f.user_mode && (f.error_code & x86_64::kErrorFetch)) return EmulateVsyscall(f);
+  if (f.task.mm->system.profile.vsyscall && IsVsyscall(f.address) && f.user_mode &&
+      (f.error_code & x86_64::kErrorFetch))
+    return EmulateVsyscall(f);
   Vma* vma = FindVmaOrGrow(f.task, f.address);
   if (vma == nullptr) return BadArea(f, kSegvMaperr);
   if (AccessError(f, *vma)) return BadAreaAccessError(f, *vma);
