@@ -46,12 +46,12 @@ Result<Mm*> DupMm(Task& task) {
   Mm* mm = Mm::Alloc(old.system);
   if (mm == nullptr) return Errno::kENOMEM;
   CopyMmFields(*mm, old);
+  DenyExeWrite(*mm);
   Status status = DupMmap(*mm, old, task.AsCurrent());
   if (!status.ok()) {
     MmPut(mm);
     return Errno::kENOMEM;  // copy_mm() reports every failure so
   }
-  DenyExeWrite(*mm);
   mm->hiwater_rss = MmRss(*mm);
   mm->hiwater_vm = mm->total_vm;
   return mm;

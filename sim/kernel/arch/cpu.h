@@ -8,7 +8,11 @@
 namespace mmsim {
 
 inline Cpu MakeCpu(System& system) {
-  if (system.arch == Arch::kX86_64) return Cpu(system.phys, x86_64::Config());
+  if (system.arch == Arch::kX86_64) {
+    x86_64::Config x86;
+    x86.protection_keys = system.profile.pkeys;
+    return Cpu(system.phys, x86);
+  }
   arm64::Config config;
   config.hardware_access_flag = config.hardware_dirty = system.profile.hw_afdbm;
   return Cpu(system.phys, config);
