@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// The deliberate differences between the model and the real kernel, as differences.md states them:
+//
+//   ## ID
+//   Pattern: `REGULAR EXPRESSION`
+//
+//   The reason, in words.
+//
+// A difference is deliberate when the pattern of one of them matches the whole of Difference::Text(). One
+// that matches nothing in a whole run has outlived its reason, and is said to.
+#pragma once
+
+#include <cstdint>
+#include <regex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "sim/scenario/compare.h"
+
+namespace mmsim::scenario {
+
+class KnownDifferences {
+ public:
+  // `text` is the file's; `file` is its name in errors.
+  static absl::StatusOr<KnownDifferences> Parse(std::string_view text, std::string_view file);
+
+  // The ID of the entry that knows `difference`; "" when none does. Counts the match.
+  std::string_view Match(const Difference& difference);
+  // The IDs of the entries that matched nothing so far.
+  std::vector<std::string> Unmatched() const;
+  size_t size() const { return entries_.size(); }
+
+ private:
+  struct Entry {
+    std::string id, reason;
+    std::regex pattern;
+    bool has_pattern = false;
+    uint64_t matches = 0;
+  };
+  std::vector<Entry> entries_;
+};
+
+// What a run of comparisons came to.
+struct ComparisonCount {
+  uint64_t steps = 0;        // calls and accesses carried out on both sides
+  uint64_t differences = 0;  // undeliberate ones
+  uint64_t deliberate = 0;
+
+  // "N steps compared, D differences", with a line about the deliberate ones before it where there are any.
+  std::string LastLines() const;
+  // 0: all equal; 1: differences; 2: nothing was compared.
+  int ExitStatus() const;
+};
+
+}  // namespace mmsim::scenario
