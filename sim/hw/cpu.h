@@ -36,19 +36,20 @@ class Cpu {
 
   // CR3 with its PCID and bit 63 set; TTBR0_EL1 with its ASID: nothing is invalidated.
   void SetRoot(PhysAddr root, uint16_t asid) {
-    root_ = root;
+    root_ = root.PageFloor();
     asid_ = asid;
+    tag_ = Tlb::AsidTag(asid);
   }
   PhysAddr root() const { return root_; }
   uint16_t asid() const { return asid_; }
   // WRPKRU; no effect on arm64. Nothing is invalidated: the TLB holds keys, not what they allow.
-  void SetPkru(uint32_t pkru) { x86_64_.pkru = pkru; }
-  uint32_t pkru() const { return x86_64_.pkru; }
+  void SetPkru(uint32_t pkru) { x86_64_.SetPkru(pkru); }
+  uint32_t pkru() const { return x86_64_.pkru(); }
   // New controls invalidate everything.
   void Configure(const x86_64::Config& config) {
-    const uint32_t pkru = x86_64_.pkru;
+    const uint32_t pkru = x86_64_.pkru();
     x86_64_ = x86_64::Controls(config, mem_.AddressMask());
-    x86_64_.pkru = pkru;
+    x86_64_.SetPkru(pkru);
     tlb_.InvalidateAll();
   }
   void Configure(const arm64::Config& config) {
@@ -65,7 +66,7 @@ class Cpu {
   }
   Tlb& tlb() { return tlb_; }
   const Tlb& tlb() const { return tlb_; }
-  void InvalidatePage(VirtAddr va) { tlb_.InvalidatePage(TlbPage(va), asid_, geometry()); }
+  void InvalidatePage(VirtAddr va) { tlb_.InvalidatePage(va, asid_, geometry()); }
   void InvalidateRange(VirtRange range) { tlb_.InvalidateRange(range, asid_, geometry()); }
 
   // One access by one instruction to bytes within one page: where they are, or a trap.
@@ -85,31 +86,56 @@ class Cpu {
   }
 
  private:
+  // What nearly every access comes to needs no call and no saved register: found in the TLB, or a plain walk.
   template <class Codec>
   WalkResult TranslateAs(const typename Codec::Controls& controls, VirtAddr va, Access access) {
-    const VirtAddr page = Codec::TlbPage(controls, va);
-    if (tlb_on_ && Codec::MayHitTlb(va, access)) {
-      const Tlb::Entry* e = tlb_.Find(page, asid_, Codec::kGeometry);
-      if (e != nullptr && Codec::ServesFromTlb(controls, e->attributes, access)) {
-        const uint64_t offset = va.value & (Codec::kGeometry.LevelSize(e->level) - 1);
-        return WalkResult::Translation(PhysAddr(e->frame + offset), e->level, e->attributes);
-      }
+    if (!Codec::IsPlainAddress(va, access)) [[unlikely]]
+      return TranslateStepByStep<Codec>(controls, va, access);
+    Tlb::Small& e = tlb_.SlotOf(va);
+    const uint64_t tag = tag_ | Tlb::PageTag(va);
+    if (e.tag == tag && Codec::ServesAtOnce(controls, e.attributes, access)) {
+      return WalkResult::Translation(PhysAddr(e.frame | va.PageOffset()), 0, e.attributes);
+    }
+    if (tlb_.HasOthers() || !tlb_on_) [[unlikely]]
+      return TranslateStepByStep<Codec>(controls, va, access);
+    uint64_t leaf = 0;
+    const PlainWalk plain = WalkPlain<Codec>(mem_, root_, va, access, controls, leaf);
+    if (plain == PlainWalk::kAbsent) return PlainAbsence<Codec>(controls, va, access);
+    const uint32_t attributes = Codec::PlainAttributes(controls, leaf);
+    if (plain == PlainWalk::kOther || Codec::IsGlobal(attributes)) [[unlikely]] {
+      return TranslateStepByStep<Codec>(controls, va, access);
+    }
+    tlb_.InsertSmall(e, tag, Codec::AddressOf(leaf), attributes);
+    return PlainTranslation<Codec>(controls, va, leaf);
+  }
+  // The rarer entries of the TLB, then a walk, whose result is kept.
+  template <class Codec>
+  [[gnu::noinline]] WalkResult TranslateStepByStep(const typename Codec::Controls& controls, VirtAddr va,
+                                                   Access access) {
+    const bool may_keep = tlb_on_ && Codec::IsPlainAddress(va, access);
+    Tlb::Entry e;
+    if (may_keep && tlb_.FindAny(va, asid_, Codec::kGeometry, e) &&
+        Codec::ServesFromTlb(controls, e.attributes, access)) {
+      const uint64_t offset = va.value & (Codec::kGeometry.LevelSize(e.level) - 1);
+      return WalkResult::Translation(PhysAddr(e.frame | offset), e.level, e.attributes);
     }
     const WalkResult result = Walk<Codec>(mem_, root_, va, access, controls, &sink_);
-    if (tlb_on_ && result.ok()) {
-      tlb_.Insert(page, asid_, Codec::IsGlobal(result.attributes()), result.phys(), result.level(),
-                  result.attributes(), Codec::kGeometry);
+    if (!may_keep || !result.ok()) return result;
+    const uint32_t attributes = result.attributes();
+    if (result.level() == 0 && !Codec::IsGlobal(attributes)) {
+      tlb_.InsertSmall(tlb_.SlotOf(va), tag_ | Tlb::PageTag(va), result.phys().value & kPageMask, attributes);
+    } else {
+      tlb_.InsertOther(va, asid_, Codec::IsGlobal(attributes), result.phys(), result.level(), attributes,
+                       Codec::kGeometry);
     }
     return result;
-  }
-  VirtAddr TlbPage(VirtAddr va) const {
-    return arch_ == Arch::kX86_64 ? x86_64::Codec::TlbPage(x86_64_, va) : arm64::Codec::TlbPage(arm64_, va);
   }
 
   PhysMem& mem_;
   Arch arch_;
   bool tlb_on_ = true;
   uint16_t asid_ = 0;
+  uint64_t tag_ = Tlb::AsidTag(0);
   PhysAddr root_;
   HardwareSink sink_;
   x86_64::Controls x86_64_;

@@ -9,7 +9,8 @@
 // too little. Pages of 4 KiB are in a direct-mapped array (deterministic: no replacement policy), larger ones
 // in a short list.
 //
-// Not modelled: separate instruction TLBs, paging-structure caches, and whatever would drop entries unasked.
+// Not modelled: entries of the upper half of the address space and of tagged addresses (both walk each time),
+// separate instruction TLBs, paging-structure caches, and whatever would drop entries unasked.
 #pragma once
 
 #include <array>
@@ -23,35 +24,59 @@ namespace mmsim {
 class Tlb {
  public:
   struct Entry {
-    uint64_t page = kEmpty;  // the first address of the page, as the codec's TlbPage gives it
-    uint64_t frame = 0;      // its physical address
+    uint64_t page = 0;   // the first address of the page
+    uint64_t frame = 0;  // its physical address
     uint32_t attributes = 0;
     uint16_t asid = 0;
     uint8_t level = 0;
     bool global = false;
-
-    bool Matches(uint64_t p, uint16_t a) const { return page == p && (asid == a || global); }
-    bool IsEmpty() const { return page == kEmpty; }
+  };
+  // A 4 KiB page that is not global: nearly all there ever are. One comparison finds it.
+  struct Small {
+    uint64_t tag = 0;
+    uint64_t frame = 0;
+    uint32_t attributes = 0;
   };
 
-  // The entry that translates the page at `page` (4 KiB aligned), or null.
-  const Entry* Find(VirtAddr page, uint16_t asid, const Geometry& geometry) const {
-    const Entry& e = small_[SmallIndex(page.value)];
-    if (e.Matches(page.value, asid)) [[likely]]
-      return &e;
-    return nr_large_ == 0 ? nullptr : FindLarge(page.value, asid, geometry);
+  // Where the small page that `va` lies in would be, and by which tag it is known: bits 47:12 of its address
+  // at 63:28, and the address space. Precondition of all that take an address to keep or find: its bits 63:48
+  // are clear.
+  Small& SlotOf(VirtAddr va) { return small_[va.PageNumber() % kSmalls]; }
+  static uint64_t PageTag(VirtAddr va) { return va.PageNumber() << kPageTagShift; }
+  static constexpr uint64_t AsidTag(uint16_t asid) { return kUsed | asid; }
+  void InsertSmall(Small& slot, uint64_t tag, uint64_t frame, uint32_t attributes) {
+    slot = {tag, frame, attributes};
+    small_used_ = true;
   }
 
-  void Insert(VirtAddr page, uint16_t asid, bool global, PhysAddr frame, int level, uint32_t attributes,
-              const Geometry& geometry) {
+  bool HasOthers() const { return nr_others_ != 0; }
+  // Any page that `va` lies in; false if there is none.
+  bool FindAny(VirtAddr va, uint16_t asid, const Geometry& geometry, Entry& found) {
+    const Small& small = SlotOf(va);
+    if (small.tag == (PageTag(va) | AsidTag(asid))) {
+      found = Expand(small);
+      return true;
+    }
+    for (uint32_t i = 0; i < nr_others_; ++i) {
+      const Entry& e = others_[i];
+      if (e.page != (va.value & geometry.LevelMask(e.level)) || (e.asid != asid && !e.global)) continue;
+      found = e;
+      return true;
+    }
+    return false;
+  }
+  void InsertOther(VirtAddr va, uint16_t asid, bool global, PhysAddr at, int level, uint32_t attributes,
+                   const Geometry& geometry) {
     const uint64_t mask = geometry.LevelMask(level);
-    const Entry e{
-        page.value & mask, frame.value & mask, attributes, asid, static_cast<uint8_t>(level), global};
-    if (level != 0) [[unlikely]]
-      return InsertLarge(e);
-    Entry& slot = small_[SmallIndex(page.value)];
-    nr_small_ += slot.IsEmpty();
-    slot = e;
+    const Entry e{va.value & mask, at.value & mask, attributes, asid, static_cast<uint8_t>(level), global};
+    // An older entry of the same page is replaced, so that one address never has two.
+    DropOthers([&](const Entry& o) { return o.level == e.level && o.page == e.page && o.asid == e.asid; });
+    if (nr_others_ == kOthers) {
+      others_[next_victim_] = e;
+      next_victim_ = (next_victim_ + 1) % kOthers;
+    } else {
+      others_[nr_others_++] = e;
+    }
   }
 
   // INVLPG, TLBI VAE1: whatever translates this address, of this address space or global; the whole of a
@@ -62,86 +87,71 @@ class Tlb {
   // As often as there are pages in the range.
   void InvalidateRange(VirtRange range, uint16_t asid, const Geometry& geometry) {
     if (range.Empty()) return;
-    const auto hit = [&](const Entry& e) {
-      return (e.asid == asid || e.global) && e.page < range.end.value &&
-             e.page + geometry.LevelSize(e.level) - 1 >= range.start.value;
-    };
-    if (range.NrPages() < kSmallEntries) {
+    if (range.NrPages() < kSmalls) {
       for (uint64_t p = range.start.PageFloor().value; p < range.end.value; p += kPageSize) {
-        Entry& slot = small_[SmallIndex(p)];
-        if (!slot.Matches(p, asid)) continue;
-        slot = Entry();
-        --nr_small_;
+        Small& slot = SlotOf(VirtAddr(p));
+        if (slot.tag == (PageTag(VirtAddr(p)) | AsidTag(asid))) slot = Small();
       }
     } else {
-      DropIf(hit, small_, nr_small_);
+      DropSmalls([&](const Entry& e) {
+        return e.asid == asid && e.page + kPageSize - 1 >= range.start.value && e.page < range.end.value;
+      });
     }
-    DropIf(hit, large_, nr_large_);
+    DropOthers([&](const Entry& e) {
+      return (e.asid == asid || e.global) && e.page < range.end.value &&
+             e.page + geometry.LevelSize(e.level) - 1 >= range.start.value;
+    });
   }
   // INVPCID type 1, TLBI ASIDE1: all of one address space but what is global.
   void InvalidateAsid(uint16_t asid) {
-    const auto hit = [asid](const Entry& e) { return e.asid == asid && !e.global; };
-    DropIf(hit, small_, nr_small_);
-    DropIf(hit, large_, nr_large_);
+    DropSmalls([&](const Entry& e) { return e.asid == asid; });
+    DropOthers([&](const Entry& e) { return e.asid == asid && !e.global; });
   }
   // INVPCID type 2, TLBI VMALLE1.
   void InvalidateAll() {
-    const auto hit = [](const Entry&) { return true; };
-    DropIf(hit, small_, nr_small_);
-    DropIf(hit, large_, nr_large_);
+    if (small_used_) small_.fill(Small());
+    small_used_ = false;
+    nr_others_ = 0;
   }
 
   // Every entry, in an order that depends on the accesses alone; for those who compare them with the tables.
   template <typename Function>
   void ForEach(Function&& function) const {
-    for (const Entry& e : small_) {
-      if (!e.IsEmpty()) function(e);
+    for (uint64_t i = 0; i < kSmalls; ++i) {
+      if (small_[i].tag != 0) function(Expand(small_[i]));
     }
-    for (const Entry& e : large_) {
-      if (!e.IsEmpty()) function(e);
-    }
+    for (uint32_t i = 0; i < nr_others_; ++i) function(others_[i]);
   }
 
  private:
-  static constexpr uint64_t kEmpty = 1;  // no page starts there
-  static constexpr uint64_t kSmallEntries = 256, kLargeEntries = 16;
-  static uint64_t SmallIndex(uint64_t page) { return (page >> kPageShift) % kSmallEntries; }
-
-  [[gnu::noinline]] void InsertLarge(const Entry& e) {
-    // An older entry of the same page is replaced, so that one address never has two.
-    const auto same = [&](const Entry& old) {
-      return old.level == e.level && old.page == e.page && old.asid == e.asid;
-    };
-    DropIf(same, large_, nr_large_);
-    for (Entry& slot : large_) {
-      if (!slot.IsEmpty()) continue;
-      ++nr_large_;
-      slot = e;
-      return;
-    }
-    large_[next_victim_] = e;
-    next_victim_ = (next_victim_ + 1) % kLargeEntries;
+  static constexpr uint64_t kSmalls = 256;
+  static constexpr uint32_t kOthers = 16;
+  static constexpr int kPageTagShift = 28;
+  static constexpr uint64_t kUsed = uint64_t{1} << 16;  // of a tag, so that none is that of an empty slot
+  static Entry Expand(const Small& s) {
+    return Entry{s.tag >> kPageTagShift << kPageShift, s.frame, s.attributes,
+                 static_cast<uint16_t>(s.tag),         0,       false};
   }
-  [[gnu::noinline]] const Entry* FindLarge(uint64_t page, uint16_t asid, const Geometry& geometry) const {
-    for (const Entry& e : large_) {
-      if (e.Matches(page & geometry.LevelMask(e.level), asid)) return &e;
+  template <typename Predicate>
+  void DropSmalls(const Predicate& predicate) {
+    if (!small_used_) return;
+    for (Small& s : small_) {
+      if (s.tag != 0 && predicate(Expand(s))) s = Small();
     }
-    return nullptr;
   }
-  template <typename Predicate, typename Entries>
-  static void DropIf(const Predicate& predicate, Entries& entries, uint32_t& count) {
-    if (count == 0) return;
-    for (Entry& e : entries) {
-      if (e.IsEmpty() || !predicate(e)) continue;
-      e = Entry();
-      --count;
+  template <typename Predicate>
+  void DropOthers(const Predicate& predicate) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < nr_others_; ++i) {
+      if (!predicate(others_[i])) others_[kept++] = others_[i];
     }
+    nr_others_ = kept;
   }
 
-  std::array<Entry, kSmallEntries> small_;
-  std::array<Entry, kLargeEntries> large_;
-  uint32_t nr_small_ = 0, nr_large_ = 0;
-  uint32_t next_victim_ = 0;
+  std::array<Small, kSmalls> small_;
+  std::array<Entry, kOthers> others_;
+  uint32_t nr_others_ = 0, next_victim_ = 0;
+  bool small_used_ = false;  // since the last InvalidateAll
 };
 
 }  // namespace mmsim

@@ -21,18 +21,26 @@ inline constexpr int kNrAccessKinds = 3;
 enum class Privilege : uint8_t { kUser, kKernel, kKernelOnUser };
 inline constexpr int kNrPrivileges = 3;
 
-struct Access {
-  AccessKind kind = AccessKind::kRead;
-  Privilege privilege = Privilege::kUser;
-
-  constexpr bool IsWrite() const { return kind == AccessKind::kWrite; }
-  constexpr bool IsFetch() const { return kind == AccessKind::kFetch; }
-  constexpr bool IsUser() const { return privilege == Privilege::kUser; }
-  // A number in [0, kNrAccesses) for tables.
-  constexpr unsigned Index() const {
-    return static_cast<unsigned>(privilege) * 4 + static_cast<unsigned>(kind);
+class Access {
+ public:
+  constexpr Access() = default;
+  constexpr Access(AccessKind kind, Privilege privilege)
+      : index_(static_cast<uint8_t>(static_cast<unsigned>(privilege) * 4 + static_cast<unsigned>(kind))) {}
+  static constexpr Access OfIndex(unsigned index) {
+    return Access(static_cast<AccessKind>(index & 3), static_cast<Privilege>(index >> 2));
   }
+
+  constexpr AccessKind kind() const { return static_cast<AccessKind>(index_ & 3); }
+  constexpr Privilege privilege() const { return static_cast<Privilege>(index_ >> 2); }
+  constexpr bool IsWrite() const { return kind() == AccessKind::kWrite; }
+  constexpr bool IsFetch() const { return kind() == AccessKind::kFetch; }
+  constexpr bool IsUser() const { return privilege() == Privilege::kUser; }
+  // A number in [0, kNrAccesses) for tables.
+  constexpr unsigned Index() const { return index_; }
   constexpr bool operator==(const Access&) const = default;
+
+ private:
+  uint8_t index_ = 0;  // a read by the user
 };
 inline constexpr unsigned kNrAccesses = kNrPrivileges * 4;  // some numbers are never used
 
@@ -83,39 +91,45 @@ struct Trap {
 
   constexpr bool operator==(const Trap&) const = default;
 };
-static_assert(sizeof(Trap) == 16);
+static_assert(sizeof(Trap) == 16 && sizeof(Access) == 1);
 
-// A translation or a trap, small enough to be returned in two registers.
+// A translation or a trap, returned in two registers: one scalar, because compilers take a struct of this
+// size apart and put it together again on every return.
 class WalkResult {
  public:
   static constexpr WalkResult Translation(PhysAddr pa, int level, uint32_t attributes) {
-    return WalkResult(pa.value, attributes, TrapKind::kNone, level, Access{});
+    return WalkResult(pa.value, attributes | static_cast<uint64_t>(level) << kLevelShift);
   }
   static constexpr WalkResult Fault(TrapKind kind, VirtAddr address, int level, uint32_t code,
                                     Access access) {
-    return WalkResult(address.value, code, kind, level, access);
+    return WalkResult(address.value, code | static_cast<uint64_t>(kind) << kKindShift |
+                                         static_cast<uint64_t>(level) << kLevelShift |
+                                         static_cast<uint64_t>(access.Index()) << kAccessShift);
   }
 
-  constexpr bool ok() const { return kind_ == TrapKind::kNone; }
+  constexpr bool ok() const { return kind() == TrapKind::kNone; }
   // Of the byte accessed. Precondition: ok().
-  constexpr PhysAddr phys() const { return PhysAddr(value_); }
+  constexpr PhysAddr phys() const { return PhysAddr(static_cast<uint64_t>(value_)); }
   // The level of the leaf, or of the entry that decided a trap. Its page's size is LevelSize(level()).
-  constexpr int level() const { return level_; }
+  constexpr int level() const { return static_cast<int>(High() >> kLevelShift & 0xff); }
   // What a TLB caches of the entries on the way; the codec's own bits. Precondition: ok().
-  constexpr uint32_t attributes() const { return code_; }
-  constexpr TrapKind kind() const { return kind_; }
+  constexpr uint32_t attributes() const { return static_cast<uint32_t>(High()); }
+  constexpr TrapKind kind() const { return static_cast<TrapKind>(High() >> kKindShift & 0xff); }
   // Precondition: !ok().
-  constexpr Trap trap() const { return Trap{VirtAddr(value_), code_, kind_, level_, access_}; }
+  constexpr Trap trap() const {
+    return Trap{VirtAddr(static_cast<uint64_t>(value_)), static_cast<uint32_t>(High()), kind(),
+                static_cast<uint8_t>(level()),
+                Access::OfIndex(static_cast<unsigned>(High() >> kAccessShift))};
+  }
 
  private:
-  constexpr WalkResult(uint64_t value, uint32_t code, TrapKind kind, int level, Access access)
-      : value_(value), code_(code), kind_(kind), level_(static_cast<uint8_t>(level)), access_(access) {}
+  // Of the upper half; attributes, or a trap's code, lie below.
+  static constexpr int kKindShift = 32, kLevelShift = 40, kAccessShift = 48;
+  constexpr WalkResult(uint64_t low, uint64_t high)
+      : value_(static_cast<unsigned __int128>(high) << 64 | low) {}
+  constexpr uint64_t High() const { return static_cast<uint64_t>(value_ >> 64); }
 
-  uint64_t value_;
-  uint32_t code_;
-  TrapKind kind_;
-  uint8_t level_;
-  Access access_;
+  unsigned __int128 value_;
 };
 static_assert(sizeof(WalkResult) == 16);
 

@@ -9,9 +9,9 @@
 // follows, and A and D of the leaf only if the access is allowed; arm64 stores to the leaf alone, and only if
 // the access is allowed.
 //
-// Invariant: with no trap, the result's attributes are those of the entries after the stores.
-// Not modelled: paging-structure caches, walks that other processors' stores overtake (a walk is atomic
-// here).
+// Invariant: with no trap, the result's attributes are those of the entries after the stores, or say of a
+// right that there is none; whoever keeps them walks again before it believes that. Not modelled:
+// paging-structure caches, walks that other processors' stores overtake (a walk is atomic here).
 #pragma once
 
 #include <cstdint>
@@ -103,47 +103,61 @@ template <class Codec, WalkMode kMode>
   return WalkLevel<Codec, kMode, kRoot>(context, Codec::kRootRights, Codec::Root(controls, root, va));
 }
 
-// Translates `va` through the tables below `root` (CR3; TTBR0_EL1), or traps.
-//
-// What nearly every walk meets is tested in one comparison a level: tables that take no right away, and a 4
-// KiB leaf that permits the access and needs no store, or is not there. All else begins anew, step by step,
-// and comes to the same.
-template <class Codec, WalkMode kMode = WalkMode::kUpdate>
-[[gnu::always_inline]] inline WalkResult Walk(PhysMem& mem, PhysAddr root, VirtAddr va, Access access,
-                                              const typename Codec::Controls& controls,
-                                              const HardwareSink* sink = nullptr) {
+// What nearly every walk comes to is found in one comparison a level: tables that take no right away, and a 4
+// KiB leaf that permits the access and needs no store (kServed, `leaf` is its entry), or is not there
+// (kAbsent). All else (kOther) begins anew, step by step, and comes to the same. Precondition:
+// IsPlainAddress; the root is a table's address and nothing else.
+enum class PlainWalk { kServed, kAbsent, kOther };
+
+template <class Codec>
+[[gnu::always_inline]] inline PlainWalk WalkPlain(const PhysMem& mem, PhysAddr root, VirtAddr va,
+                                                  Access access, const typename Codec::Controls& controls,
+                                                  uint64_t& leaf) {
   constexpr Geometry kGeometry = Codec::kGeometry;
   static_assert(kGeometry.levels == 4);
   const auto entry_at = [&](uint64_t table, int level) {
     return mem.TableAt(PhysAddr(table))[kGeometry.Index(va, level)];
   };
-  const auto step_by_step = [&] {
-    return WalkStepByStep<Codec, kMode>(mem, root, va, access, controls, sink);
-  };
-
-  if (!Codec::IsPlainAddress(va, access)) [[unlikely]]
-    return step_by_step();
-  uint64_t entry = entry_at(Codec::AddressOf(root.value), 3);
+  uint64_t entry = entry_at(root.value, 3);
   if (!Codec::IsPlainTable(controls, entry)) [[unlikely]]
-    return step_by_step();
-  uint64_t rights = Codec::DescendPlain(Codec::kRootRights, entry);
+    return PlainWalk::kOther;
   entry = entry_at(Codec::AddressOf(entry), 2);
   if (!Codec::IsPlainTable(controls, entry)) [[unlikely]]
-    return step_by_step();
-  rights = Codec::DescendPlain(rights, entry);
+    return PlainWalk::kOther;
   entry = entry_at(Codec::AddressOf(entry), 1);
   if (!Codec::IsPlainTable(controls, entry)) [[unlikely]]
-    return step_by_step();
-  rights = Codec::DescendPlain(rights, entry);
-  entry = entry_at(Codec::AddressOf(entry), 0);
-  if (!Codec::IsPlainLeaf(controls, entry)) [[unlikely]] {
-    if (!Codec::IsValid(entry)) return WalkFault<Codec>(controls, TrapKind::kTranslation, va, 0, access, 0);
-    return step_by_step();
+    return PlainWalk::kOther;
+  leaf = entry_at(Codec::AddressOf(entry), 0);
+  if (!Codec::IsPlainLeaf(controls, leaf)) [[unlikely]] {
+    return Codec::IsValid(leaf) ? PlainWalk::kOther : PlainWalk::kAbsent;
   }
-  const uint32_t attributes = Codec::Attributes(controls, rights, entry);
-  if (!Codec::ServesFromTlb(controls, attributes, access)) [[unlikely]]
-    return step_by_step();
-  return WalkResult::Translation(PhysAddr(Codec::AddressOf(entry) | va.PageOffset()), 0, attributes);
+  const bool served = Codec::ServesAtOnce(controls, Codec::PlainAttributes(controls, leaf), access);
+  return served ? PlainWalk::kServed : PlainWalk::kOther;
+}
+
+// The results of the first two.
+template <class Codec>
+WalkResult PlainTranslation(const typename Codec::Controls& controls, VirtAddr va, uint64_t leaf) {
+  const PhysAddr at(Codec::AddressOf(leaf) | va.PageOffset());
+  return WalkResult::Translation(at, 0, Codec::PlainAttributes(controls, leaf));
+}
+template <class Codec>
+WalkResult PlainAbsence(const typename Codec::Controls& controls, VirtAddr va, Access access) {
+  return WalkResult::Fault(TrapKind::kTranslation, va, 0, Codec::AbsentCode(controls, access), access);
+}
+
+// Translates `va` through the tables below `root` (CR3; TTBR0_EL1), or traps.
+template <class Codec, WalkMode kMode = WalkMode::kUpdate>
+WalkResult Walk(PhysMem& mem, PhysAddr root, VirtAddr va, Access access,
+                const typename Codec::Controls& controls, const HardwareSink* sink = nullptr) {
+  if (Codec::IsPlainAddress(va, access)) [[likely]] {
+    uint64_t leaf = 0;
+    const PlainWalk plain = WalkPlain<Codec>(mem, root, va, access, controls, leaf);
+    if (plain == PlainWalk::kServed) [[likely]]
+      return PlainTranslation<Codec>(controls, va, leaf);
+    if (plain == PlainWalk::kAbsent) return PlainAbsence<Codec>(controls, va, access);
+  }
+  return WalkStepByStep<Codec, kMode>(mem, root, va, access, controls, sink);
 }
 
 }  // namespace mmsim

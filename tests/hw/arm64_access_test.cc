@@ -46,21 +46,21 @@ bool RightsAllow(const Config& c, Access access, Rights r) {
   // D8.4.2: instruction fetches.
   const bool el0_executes = !r.uxn && !(c.write_implies_xn && el0_writes);
   const bool el1_executes = !r.pxn && !el0_writes && !(c.write_implies_xn && el1_writes);
-  if (access.kind == AccessKind::kFetch)
-    return access.privilege == Privilege::kUser ? el0_executes : el1_executes;
-  const char right = access.kind == AccessKind::kWrite ? 'w' : 'r';
+  if (access.kind() == AccessKind::kFetch)
+    return access.privilege() == Privilege::kUser ? el0_executes : el1_executes;
+  const char right = access.kind() == AccessKind::kWrite ? 'w' : 'r';
   // EL0, and LDTR and STTR at EL1.
-  if (access.privilege != Privilege::kKernel) return Has(data.el0, right);
+  if (access.privilege() != Privilege::kKernel) return Has(data.el0, right);
   // D8.4.1.3: PAN, and FEAT_PAN3's extension of it to what EL0 may execute.
   if (c.pan && (el0_reads || (c.epan && !r.uxn))) return false;
   return Has(data.el1, right);
 }
 
 uint32_t Syndrome(TrapKind kind, Access access, int arm_level) {
-  const bool user = access.privilege == Privilege::kUser;
-  uint32_t esr = access.kind == AccessKind::kFetch ? (user ? 0x8200'0000 : 0x8600'0000)
-                                                   : (user ? 0x9200'0000 : 0x9600'0000);
-  if (access.kind == AccessKind::kWrite) esr += 0x40;
+  const bool user = access.privilege() == Privilege::kUser;
+  uint32_t esr = access.kind() == AccessKind::kFetch ? (user ? 0x8200'0000 : 0x8600'0000)
+                                                     : (user ? 0x9200'0000 : 0x9600'0000);
+  if (access.kind() == AccessKind::kWrite) esr += 0x40;
   switch (kind) {
     case TrapKind::kAddressSize:
       esr += 0b000000;
@@ -110,7 +110,7 @@ Expected Oracle(const Config& c, const Entries& entries, VirtAddr va, Access acc
     }
     if ((d & kAf) == 0 && !c.hardware_access_flag) return fault(TrapKind::kAccessFlag);
     // D8.5.2: a write finds a leaf with DBM writable, and makes it so; HD is of use only with HA.
-    const bool made_writable = access.kind == AccessKind::kWrite && (d & kDbm) != 0 && (d & kAp2) != 0 &&
+    const bool made_writable = access.kind() == AccessKind::kWrite && (d & kDbm) != 0 && (d & kAp2) != 0 &&
                                c.hardware_access_flag && c.hardware_dirty;
     const Rights r = {limit.ap1 && (d & kAp1) != 0, limit.ap2 || ((d & kAp2) != 0 && !made_writable),
                       limit.uxn || (d & kUxn) != 0, limit.pxn || (d & kPxn) != 0};

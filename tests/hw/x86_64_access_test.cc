@@ -91,7 +91,7 @@ bool Holds(When when, const Config& c, bool writable, bool no_xd) {
 
 bool RightsAllow(const Config& c, Access access, bool user_address, bool writable, bool no_xd) {
   for (const Rule& r : kRules) {
-    if (r.privilege == access.privilege && r.kind == access.kind && r.user_address == user_address) {
+    if (r.privilege == access.privilege() && r.kind == access.kind() && r.user_address == user_address) {
       return Holds(r.when, c, writable, no_xd);
     }
   }
@@ -101,12 +101,12 @@ bool RightsAllow(const Config& c, Access access, bool user_address, bool writabl
 
 // 4.6.2, "Protection Keys": the two bits of PKRU for the page's key, and what each forbids.
 bool KeyForbids(const Config& c, uint32_t pkru, uint64_t leaf, Access access, bool user_address) {
-  if (!c.protection_keys || !user_address || access.kind == AccessKind::kFetch) return false;
+  if (!c.protection_keys || !user_address || access.kind() == AccessKind::kFetch) return false;
   const uint64_t key = leaf >> 59 & 15;
   const bool access_disabled = pkru >> (key * 2) & 1, write_disabled = pkru >> (key * 2 + 1) & 1;
   if (access_disabled) return true;
-  if (access.kind != AccessKind::kWrite || !write_disabled) return false;
-  return access.privilege == Privilege::kUser || c.write_protect;
+  if (access.kind() != AccessKind::kWrite || !write_disabled) return false;
+  return access.privilege() == Privilege::kUser || c.write_protect;
 }
 
 // 4.5.4, the formats: whether a present entry of the level has a bit set that must be clear.
@@ -126,10 +126,10 @@ bool HasReserved(const Config& c, uint64_t e, int level) {
 uint32_t ErrorCode(const Config& c, Access access, bool present, bool reserved, bool key) {
   uint32_t code = 0;
   if (present) code += 1;
-  if (access.kind == AccessKind::kWrite) code += 2;
-  if (access.privilege == Privilege::kUser) code += 4;
+  if (access.kind() == AccessKind::kWrite) code += 2;
+  if (access.privilege() == Privilege::kUser) code += 4;
   if (reserved) code += 8;
-  if (access.kind == AccessKind::kFetch && (c.no_execute || c.smep)) code += 16;
+  if (access.kind() == AccessKind::kFetch && (c.no_execute || c.smep)) code += 16;
   if (key) code += 32;
   return code;
 }
@@ -165,7 +165,7 @@ Expected Oracle(const Config& c, uint32_t pkru, const Entries& entries, VirtAddr
       out.code = ErrorCode(c, access, true, false, key);
       return out;
     }
-    out.after[i] |= access.kind == AccessKind::kWrite ? kA | kD : kA;
+    out.after[i] |= access.kind() == AccessKind::kWrite ? kA | kD : kA;
     const uint64_t size = level == 0 ? 0x1000 : level == 1 ? 0x20'0000 : 0x4000'0000;
     const uint64_t page = (e & 0x000f'ffff'ffff'f000) / size * size;
     out.phys = page + va.value % size;
@@ -206,7 +206,7 @@ class X86Access : public testing::Test {
     ++nr_met_;
     if (!(f.write_protect && f.no_execute && f.smep && f.smap) && nr_met_ % kRareStride != 0) return;
     Controls controls(s.config, machine_.mem().AddressMask());
-    controls.pkru = s.pkru;
+    controls.SetPkru(s.pkru);
     ForEachAccess([&](Access access) {
       machine_.Matches(controls, entries, kVa, access, Oracle(s.config, s.pkru, entries, kVa, access));
     });

@@ -75,50 +75,34 @@ struct Config {
   uint64_t high_root = 0;            // TTBR1_EL1
 };
 
+// What the descriptors on the way come to, in 32 bits (WalkResult::attributes): the leaf's low twelve bits
+// and its bits 54:51 at 22:19, with what the tables above take away taken away.
+inline constexpr uint32_t kAttributePxn = kPrivilegedXn >> 32, kAttributeUxn = kUserXn >> 32;
+
 class Controls {
  public:
   // `machine_mask`: the address bits that lead to memory in this machine, PhysMem::AddressMask().
-  constexpr Controls(const Config& config, uint64_t machine_mask)
-      : config_(config),
-        too_large_(kAddressMask & ~((uint64_t{1} << config.phys_bits) - 1)),
-        odd_(too_large_ | (kAddressMask & ~machine_mask)),
-        table_bits_(config.hierarchical_off ? 0 : kTablePxn | kTableUxn | kTableApUser | kTableApReadOnly) {
-    const uint32_t pan = config.pan ? kAttributeUser : 0;
-    const uint32_t epan = config.pan && config.epan ? kAttributeUserXn : 0;
-    const uint32_t wxn = config.write_implies_xn ? kAttributeReadOnly : 0;
-    Set({AccessKind::kRead, Privilege::kUser}, kAttributeUser, 0);
-    Set({AccessKind::kWrite, Privilege::kUser}, kAttributeUser, kAttributeReadOnly);
-    Set({AccessKind::kFetch, Privilege::kUser}, 0, kAttributeUserXn);
-    Set({AccessKind::kRead, Privilege::kKernel}, epan, pan);
-    Set({AccessKind::kWrite, Privilege::kKernel}, epan, pan | kAttributeReadOnly);
-    Set({AccessKind::kFetch, Privilege::kKernel}, wxn, kAttributePrivilegedXn);
-    Set({AccessKind::kRead, Privilege::kKernelOnUser}, kAttributeUser, 0);
-    Set({AccessKind::kWrite, Privilege::kKernelOnUser}, kAttributeUser, kAttributeReadOnly);
-    Set({AccessKind::kFetch, Privilege::kKernelOnUser}, wxn, kAttributePrivilegedXn);
-  }
+  Controls(const Config& config, uint64_t machine_mask);
 
-  constexpr const Config& config() const { return config_; }
+  const Config& config() const { return config_; }
 
  private:
   friend struct Codec;
-  // What the entries on the way come to, in 32 bits (WalkResult::attributes): the leaf's low twelve bits and
-  // its bits 54:51 at 22:19, with what the tables above take away taken away.
-  static constexpr uint32_t kAttributeUser = kApUser, kAttributeReadOnly = kApReadOnly;
-  static constexpr uint32_t kAttributeNotGlobal = kNotGlobal;
-  static constexpr uint32_t kAttributePrivilegedXn = kPrivilegedXn >> 32, kAttributeUserXn = kUserXn >> 32;
-
   struct Need {
-    uint32_t mask, value;  // allowed if (attributes & mask) == value
+    uint32_t mask, value;
+    bool IsMetBy(uint32_t attributes) const { return (attributes & mask) == value; }
   };
-  constexpr void Set(Access access, uint32_t set, uint32_t clear) {
-    need_[access.Index()] = {set | clear, set};
-  }
+  void Set(Access access, uint32_t set, uint32_t clear);
 
   Config config_;
-  uint64_t too_large_;  // address bits above IPS
-  uint64_t odd_;        // these and what leads out of the machine's memory
+  uint64_t too_large_;                           // address bits above IPS
+  uint64_t odd_;                                 // these and what leads out of the machine's memory
+  uint64_t plain_table_mask_, plain_leaf_mask_;  // what IsPlainTable and IsPlainLeaf look at
   uint64_t table_bits_;
+  // By Access::Index(). at_once_: met by what one comparison can decide.
   Need need_[kNrAccesses] = {};
+  Need at_once_[kNrAccesses] = {};
+  uint32_t absent_code_[kNrAccesses] = {};  // of a translation fault at level 3
 };
 
 struct Codec {
@@ -149,17 +133,22 @@ struct Codec {
   static uint64_t AddressOf(uint64_t entry) { return entry & kAddressMask; }
 
   // What nearly every walk meets, in one comparison each: an address of the lower half without a tag; a table
-  // that takes nothing away but PXNTable; a leaf of level 3 with AF set.
+  // that takes nothing away but PXNTable; a leaf of level 3 with AF set. PXN is taken as set, so that fetches
+  // of EL1, which alone it concerns, go step by step.
   static bool IsPlainAddress(VirtAddr va, Access access) {
     return (va.value & (~uint64_t{0} << kGeometry.va_bits | (access.IsFetch() ? 3 : 0))) == 0;
   }
   static bool IsPlainTable(const Controls& c, uint64_t entry) {
-    return (entry & (kTypeMask | kTableUxn | kTableApUser | kTableApReadOnly | c.odd_)) == kTypeTable;
+    return (entry & c.plain_table_mask_) == kTypeTable;
   }
   static bool IsPlainLeaf(const Controls& c, uint64_t entry) {
-    return (entry & (kTypeMask | kAccessFlag | c.odd_)) == (kTypePage | kAccessFlag);
+    return (entry & c.plain_leaf_mask_) == (kTypePage | kAccessFlag);
   }
-  static uint64_t DescendPlain(uint64_t rights, uint64_t entry) { return rights | entry; }
+  static uint32_t PlainAttributes(const Controls&, uint64_t leaf) { return Narrow(leaf) | kAttributePxn; }
+  static bool ServesAtOnce(const Controls& c, uint32_t attributes, Access access) {
+    return c.at_once_[access.Index()].IsMetBy(attributes);
+  }
+  static uint32_t AbsentCode(const Controls& c, Access access) { return c.absent_code_[access.Index()]; }
   static bool IsValid(uint64_t entry) { return (entry & kValid) != 0; }
   // What an entry is (D8.3.1), and the order of its faults (D8.15.4): translation, address size, access flag.
   template <int kLevel>
@@ -194,30 +183,20 @@ struct Codec {
     const uint64_t below =
         (leaf | ((rights >> 6) & (kUserXn | kPrivilegedXn)) | ((rights >> 55) & kApReadOnly)) &
         ~((rights >> 55) & kApUser);
-    return (static_cast<uint32_t>(below) & 0xfff) | (static_cast<uint32_t>(below >> 32) & 0x0078'0000);
+    return Narrow(below);
   }
   static bool Allows(const Controls& c, uint32_t attributes, Access access) {
-    const Controls::Need& need = c.need_[access.Index()];
-    if ((attributes & need.mask) != need.value) return false;
+    if (!c.need_[access.Index()].IsMetBy(attributes)) return false;
     // What EL0 may write, EL1 never executes; nor does EL0 itself under WXN.
     return !access.IsFetch() || (access.IsUser() && !c.config_.write_implies_xn) ||
-           (attributes & (Controls::kAttributeUser | Controls::kAttributeReadOnly)) !=
-               Controls::kAttributeUser;
+           (attributes & (kApUser | kApReadOnly)) != kApUser;
   }
   // Whether a leaf with these attributes serves the access as it is: one that DBM makes writable must be
   // stored to.
   static bool ServesFromTlb(const Controls& c, uint32_t attributes, Access access) {
     return Allows(c, attributes, access);
   }
-  static bool IsGlobal(uint32_t attributes) { return (attributes & Controls::kAttributeNotGlobal) == 0; }
-  // What the TLB knows an address by, and whether an access may be served from it before the address is
-  // checked: one page under all its tags.
-  static VirtAddr TlbPage(const Controls& c, VirtAddr va) {
-    return !InHighHalf(va) && c.config_.top_byte_ignored
-               ? VirtAddr(va.PageFloor().value & (~uint64_t{0} >> 8))
-               : va.PageFloor();
-  }
-  static bool MayHitTlb(VirtAddr va, Access access) { return !access.IsFetch() || (va.value & 3) == 0; }
+  static bool IsGlobal(uint32_t attributes) { return (attributes & kNotGlobal) == 0; }
   // A branch to a tagged address loses the tag before it is fetched from.
   static VirtAddr ReportedAddress(const Controls& c, VirtAddr va, Access access) {
     if (!access.IsFetch() || InHighHalf(va) || !c.config_.top_byte_ignored) return va;
@@ -240,6 +219,40 @@ struct Codec {
 
  private:
   static bool InHighHalf(VirtAddr va) { return (va.value >> 55) & 1; }
+  static uint32_t Narrow(uint64_t descriptor) {
+    return (static_cast<uint32_t>(descriptor) & 0xfff) |
+           (static_cast<uint32_t>(descriptor >> 32) & 0x0078'0000);
+  }
 };
+
+inline Controls::Controls(const Config& config, uint64_t machine_mask)
+    : config_(config),
+      too_large_(kAddressMask & ~((uint64_t{1} << config.phys_bits) - 1)),
+      odd_(too_large_ | (kAddressMask & ~machine_mask)),
+      plain_table_mask_(kTypeMask | kTableUxn | kTableApUser | kTableApReadOnly | odd_),
+      plain_leaf_mask_(kTypeMask | kAccessFlag | odd_),
+      table_bits_(config.hierarchical_off ? 0 : kTablePxn | kTableUxn | kTableApUser | kTableApReadOnly) {
+  constexpr uint32_t kEl0 = kApUser, kRo = kApReadOnly;
+  const uint32_t pan = config.pan ? kEl0 : 0, epan = config.pan && config.epan ? kAttributeUxn : 0;
+  const uint32_t wxn = config.write_implies_xn ? kRo : 0;
+  // D8.4.1, D8.4.2: which bits each kind of access demands set, and which clear.
+  Set({AccessKind::kRead, Privilege::kUser}, kEl0, 0);
+  Set({AccessKind::kWrite, Privilege::kUser}, kEl0, kRo);
+  Set({AccessKind::kFetch, Privilege::kUser}, 0, kAttributeUxn);
+  Set({AccessKind::kRead, Privilege::kKernel}, epan, pan);
+  Set({AccessKind::kWrite, Privilege::kKernel}, epan, pan | kRo);
+  Set({AccessKind::kFetch, Privilege::kKernel}, wxn, kAttributePxn);
+  Set({AccessKind::kRead, Privilege::kKernelOnUser}, kEl0, 0);
+  Set({AccessKind::kWrite, Privilege::kKernelOnUser}, kEl0, kRo);
+  Set({AccessKind::kFetch, Privilege::kKernelOnUser}, wxn, kAttributePxn);
+}
+
+inline void Controls::Set(Access access, uint32_t set, uint32_t clear) {
+  const unsigned i = access.Index();
+  need_[i] = {set | clear, set};
+  // WXN makes a fetch hang on two bits together, which no comparison of this kind tells.
+  at_once_[i] = access.IsFetch() && config_.write_implies_xn ? Need{0, 1} : need_[i];
+  absent_code_[i] = Codec::FaultCode(*this, TrapKind::kTranslation, 0, access, 0);
+}
 
 }  // namespace mmsim::arm64

@@ -62,57 +62,41 @@ struct Config {
   int max_phys_bits = 46;        // MAXPHYADDR
 };
 
+// What the entries on the way come to, in 32 bits (WalkResult::attributes): the leaf's low bits where they
+// are, with R/W and U/S those of all entries together, and bits 63:59 at 31:27, XD that of any entry.
+inline constexpr uint32_t kAttributeExecuteDisable = 1u << 31;
+inline constexpr int kAttributePkeyShift = kPkeyShift - 32;
+inline constexpr uint32_t kAttributePkeyMask = 15u << kAttributePkeyShift;
+
 class Controls {
  public:
   // `machine_mask`: the address bits that lead to memory in this machine, PhysMem::AddressMask().
-  constexpr Controls(const Config& config, uint64_t machine_mask)
-      : config_(config),
-        reserved_((kAddressMask & ~((uint64_t{1} << config.max_phys_bits) - 1)) |
-                  (config.no_execute ? 0 : kNoExecute)),
-        odd_(reserved_ | (kAddressMask & ~machine_mask)) {
-    const uint32_t no_smap = config.smap ? kAttributeUser : 0, no_smep = config.smep ? kAttributeUser : 0;
-    const uint32_t wp = config.write_protect ? kAttributeWritable : 0;
-    Set({AccessKind::kRead, Privilege::kUser}, kAttributeUser, 0);
-    Set({AccessKind::kWrite, Privilege::kUser}, kAttributeUser | kAttributeWritable, 0);
-    Set({AccessKind::kFetch, Privilege::kUser}, kAttributeUser | kAttributeExecutable, 0);
-    Set({AccessKind::kRead, Privilege::kKernel}, 0, no_smap);
-    Set({AccessKind::kWrite, Privilege::kKernel}, wp, no_smap);
-    Set({AccessKind::kFetch, Privilege::kKernel}, kAttributeExecutable, no_smep);
-    Set({AccessKind::kRead, Privilege::kKernelOnUser}, 0, 0);
-    Set({AccessKind::kWrite, Privilege::kKernelOnUser}, wp, 0);
-    Set({AccessKind::kFetch, Privilege::kKernelOnUser}, kAttributeExecutable, no_smep);
-  }
+  Controls(const Config& config, uint64_t machine_mask);
 
-  constexpr const Config& config() const { return config_; }
+  const Config& config() const { return config_; }
   // PKRU, 4.6.2: two bits a key, access-disable and write-disable. The only control that a user program
   // changes.
-  uint32_t pkru = 0;
+  uint32_t pkru() const { return pkru_; }
+  void SetPkru(uint32_t pkru);
 
  private:
   friend struct Codec;
-  // What the entries on the way come to, in 32 bits (WalkResult::attributes): the leaf's low bits where they
-  // are, with R/W and U/S those of all entries together, and bits 63:59 at 31:27, with bit 31 set if no entry
-  // has XD.
-  static constexpr uint32_t kAttributeWritable = kWritable, kAttributeUser = kUser, kAttributeDirty = kDirty;
-  static constexpr uint32_t kAttributeGlobal = kGlobal, kAttributeExecutable = 1u << 31;
-  static constexpr int kAttributePkeyShift = kPkeyShift - 32;
-
   struct Need {
-    uint32_t mask, value;  // allowed if (attributes & mask) == value
+    uint32_t mask, value;
+    bool IsMetBy(uint32_t attributes) const { return (attributes & mask) == value; }
   };
-  // 4.6.1: the rights that each kind of access demands: these bits set, those clear. And 4.8: the dirty flag,
-  // without which a write is allowed, but not without a store.
-  constexpr void Set(Access access, uint32_t set, uint32_t clear) {
-    need_[access.Index()] = {set | clear, set};
-    if (access.IsWrite()) set |= kAttributeDirty;
-    need_at_once_[access.Index()] = {set | clear, set};
-  }
+  void Set(Access access, uint32_t set, uint32_t clear);
 
   Config config_;
-  uint64_t reserved_;  // in any entry
-  uint64_t odd_;       // reserved_ and what leads out of the machine's memory
+  uint32_t pkru_ = 0;
+  uint64_t reserved_;                            // in any entry
+  uint64_t odd_;                                 // reserved_ and what leads out of the machine's memory
+  uint64_t plain_table_mask_, plain_leaf_mask_;  // what IsPlainTable and IsPlainLeaf look at
+  // By Access::Index(). at_once_: with what makes a store of hardware's and a look at PKRU needless, so that
+  // one comparison decides nearly always.
   Need need_[kNrAccesses] = {};
-  Need need_at_once_[kNrAccesses] = {};  // with what no store of hardware's is needed for
+  Need at_once_[kNrAccesses] = {};
+  uint32_t absent_code_[kNrAccesses] = {};  // of a fault on an entry with P=0
 };
 
 struct Codec {
@@ -126,7 +110,6 @@ struct Codec {
   static constexpr uint64_t kRootRights = ~uint64_t{0};
   static constexpr uint64_t kRightsMask = kWritable | kUser | kNoExecute;
   static constexpr uint64_t kPlainTable = kPresent | kWritable | kUser | kAccessed;
-  static constexpr uint32_t kAttributeGlobal = Controls::kAttributeGlobal;
 
   // Volume 1, 3.3.7.1: an address that is not canonical has no translation.
   static TrapKind CheckAddress(const Controls&, VirtAddr va, Access) {
@@ -139,12 +122,16 @@ struct Codec {
   // right away and has A set; a leaf of level 0 with A set.
   static bool IsPlainAddress(VirtAddr va, Access) { return va.value >> (kGeometry.va_bits - 1) == 0; }
   static bool IsPlainTable(const Controls& c, uint64_t entry) {
-    return (entry & (kPlainTable | kLarge | kNoExecute | c.odd_)) == kPlainTable;
+    return (entry & c.plain_table_mask_) == kPlainTable;
   }
   static bool IsPlainLeaf(const Controls& c, uint64_t entry) {
-    return (entry & (kPresent | kAccessed | c.odd_)) == (kPresent | kAccessed);
+    return (entry & c.plain_leaf_mask_) == (kPresent | kAccessed);
   }
-  static uint64_t DescendPlain(uint64_t rights, uint64_t) { return rights; }
+  static uint32_t PlainAttributes(const Controls&, uint64_t leaf) { return Narrow(leaf); }
+  static bool ServesAtOnce(const Controls& c, uint32_t attributes, Access access) {
+    return c.at_once_[access.Index()].IsMetBy(attributes);
+  }
+  static uint32_t AbsentCode(const Controls& c, Access access) { return c.absent_code_[access.Index()]; }
   static bool IsValid(uint64_t entry) { return (entry & kPresent) != 0; }
   // What an entry is: a trap (4.7), or a table, or a leaf (4.5.4). P=0 comes first: no other bit is then
   // looked at.
@@ -164,27 +151,17 @@ struct Codec {
     return entry | kAccessed | (access.IsWrite() ? kDirty : 0);
   }
   static uint32_t Attributes(const Controls&, uint64_t rights, uint64_t leaf) {
-    const uint64_t all = (rights | ~kRightsMask) & (leaf ^ kNoExecute);
-    return (static_cast<uint32_t>(all) & 0x7ff) | (static_cast<uint32_t>(all >> 32) & 0xf800'0000);
+    return Narrow(((rights | ~kRightsMask) & (leaf ^ kNoExecute)) ^ kNoExecute);
   }
   // 4.6: whether the access is allowed.
   static bool Allows(const Controls& c, uint32_t attributes, Access access) {
-    const Controls::Need& need = c.need_[access.Index()];
-    if ((attributes & need.mask) != need.value) return false;
-    return !c.config_.protection_keys || KeyAllows(c, attributes, access);
+    return c.need_[access.Index()].IsMetBy(attributes) && KeyAllows(c, attributes, access);
   }
-  // Whether a TLB entry with these attributes serves the access without a walk: a first write must walk to
-  // set D.
+  // Whether a leaf with these attributes serves the access as it is: a first write must store D.
   static bool ServesFromTlb(const Controls& c, uint32_t attributes, Access access) {
-    const Controls::Need& need = c.need_at_once_[access.Index()];
-    if ((attributes & need.mask) != need.value) return false;
-    return !c.config_.protection_keys || KeyAllows(c, attributes, access);
+    return (!access.IsWrite() || (attributes & kDirty) != 0) && Allows(c, attributes, access);
   }
-  static bool IsGlobal(uint32_t attributes) { return (attributes & kAttributeGlobal) != 0; }
-  // What the TLB knows an address by, and whether an access may be served from it before the address is
-  // checked: an address that is not canonical has no entry.
-  static VirtAddr TlbPage(const Controls&, VirtAddr va) { return va.PageFloor(); }
-  static bool MayHitTlb(VirtAddr, Access) { return true; }
+  static bool IsGlobal(uint32_t attributes) { return (attributes & kGlobal) != 0; }
   static VirtAddr ReportedAddress(const Controls&, VirtAddr va, Access) { return va; }
 
   // 4.7: the error code; 0 for a #GP. `attributes` are those of the walk if it came to a leaf, else 0.
@@ -196,7 +173,7 @@ struct Codec {
     if (access.IsWrite()) code |= kErrorWrite;
     if (access.IsUser()) code |= kErrorUser;
     if (access.IsFetch() && (c.config_.no_execute || c.config_.smep)) code |= kErrorFetch;
-    if (c.config_.protection_keys && !KeyAllows(c, attributes, access)) code |= kErrorProtectionKey;
+    if (!KeyAllows(c, attributes, access)) code |= kErrorProtectionKey;
     return code;
   }
 
@@ -211,11 +188,56 @@ struct Codec {
   }
   // 4.6.2: PKRU limits data accesses to user-mode addresses, made by user or supervisor.
   static bool KeyAllows(const Controls& c, uint32_t attributes, Access access) {
-    if (access.IsFetch() || (attributes & Controls::kAttributeUser) == 0) return true;
-    const uint32_t denied = c.pkru >> (2 * ((attributes >> Controls::kAttributePkeyShift) & 15));
+    if (!c.config_.protection_keys || access.IsFetch() || (attributes & kUser) == 0) return true;
+    const uint32_t denied = c.pkru_ >> (2 * ((attributes & kAttributePkeyMask) >> kAttributePkeyShift));
     if ((denied & 1) != 0) return false;
     return !access.IsWrite() || (denied & 2) == 0 || (!access.IsUser() && !c.config_.write_protect);
   }
+  static uint32_t Narrow(uint64_t entry) {
+    return (static_cast<uint32_t>(entry) & 0x7ff) | (static_cast<uint32_t>(entry >> 32) & 0xf800'0000);
+  }
 };
+
+inline Controls::Controls(const Config& config, uint64_t machine_mask)
+    : config_(config),
+      reserved_((kAddressMask & ~((uint64_t{1} << config.max_phys_bits) - 1)) |
+                (config.no_execute ? 0 : kNoExecute)),
+      odd_(reserved_ | (kAddressMask & ~machine_mask)),
+      plain_table_mask_(Codec::kPlainTable | kLarge | kNoExecute | odd_),
+      plain_leaf_mask_(kPresent | kAccessed | odd_) {
+  constexpr uint32_t kUs = kUser, kRw = kWritable, kXd = kAttributeExecuteDisable;
+  const uint32_t smap = config.smap ? kUs : 0, smep = config.smep ? kUs : 0,
+                 wp = config.write_protect ? kRw : 0;
+  // 4.6.1: which bits each kind of access demands set, and which clear.
+  Set({AccessKind::kRead, Privilege::kUser}, kUs, 0);
+  Set({AccessKind::kWrite, Privilege::kUser}, kUs | kRw, 0);
+  Set({AccessKind::kFetch, Privilege::kUser}, kUs, kXd);
+  Set({AccessKind::kRead, Privilege::kKernel}, 0, smap);
+  Set({AccessKind::kWrite, Privilege::kKernel}, wp, smap);
+  Set({AccessKind::kFetch, Privilege::kKernel}, 0, kXd | smep);
+  Set({AccessKind::kRead, Privilege::kKernelOnUser}, 0, 0);
+  Set({AccessKind::kWrite, Privilege::kKernelOnUser}, wp, 0);
+  Set({AccessKind::kFetch, Privilege::kKernelOnUser}, 0, kXd | smep);
+}
+
+inline void Controls::Set(Access access, uint32_t set, uint32_t clear) {
+  const unsigned i = access.Index();
+  need_[i] = {set | clear, set};
+  if (access.IsWrite()) set |= kDirty;
+  // Only key 0, and only while PKRU leaves it alone, is decided without a look at PKRU.
+  if (config_.protection_keys && !access.IsFetch()) clear |= kAttributePkeyMask;
+  at_once_[i] = {set | clear, set};
+  if (config_.protection_keys && !access.IsFetch() && (pkru_ & 3) != 0) at_once_[i] = {0, 1};
+  absent_code_[i] = Codec::FaultCode(*this, TrapKind::kTranslation, 0, access, 0);
+}
+
+inline void Controls::SetPkru(uint32_t pkru) {
+  const bool same = (pkru & 3) == (pkru_ & 3);
+  pkru_ = pkru;
+  if (same || !config_.protection_keys) return;
+  for (unsigned i = 0; i < kNrAccesses; ++i) {
+    if ((i & 3) < kNrAccessKinds) Set(Access::OfIndex(i), need_[i].value, need_[i].mask & ~need_[i].value);
+  }
+}
 
 }  // namespace mmsim::x86_64
