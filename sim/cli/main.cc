@@ -2,12 +2,16 @@
 // The program `mmsim`: each command adds itself; nothing is done here.
 #include "CLI/CLI.hpp"
 #include "sim/cli/record.h"
+#include "sim/cli/run.h"
+#include "sim/cli/verify.h"
 
 int main(int argc, char** argv) {
   CLI::App app("A simulator of the Linux memory manager", "mmsim");
   app.require_subcommand(1);
   int exit_status = 0;
   mmsim::cli::AddRecordCommand(app, exit_status);
+  mmsim::cli::AddRunCommand(app, exit_status);
+  mmsim::cli::AddVerifyCommand(app, exit_status);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -84,6 +84,8 @@ int64_t Transfer(Call& call, bool write, const uint64_t* at) {
   if (!call.args.lenient && (count > limit || address > limit - count)) return Call::Err(Errno::kEFAULT);
   Inode& inode = *file->inode;
   if (inode.kind == InodeKind::kOther) return call.NotModelled();
+  // A recording does not say what its machine's files held, nor how long they were.
+  if (!write && IsRegular(inode) && call.kernel.options().open_world) return call.NotModelled();
   if (static_cast<int64_t>(count) < 0) return Call::Err(Errno::kEINVAL);
   count = std::min(count, kMaxRwCount);
   if (inode.kind == InodeKind::kDevZero && write) return static_cast<int64_t>(count);
@@ -135,6 +137,7 @@ int64_t Do_lseek(Call& call) {
       offset = static_cast<int64_t>(file->position + call.U(1));
       break;
     case kEnd:
+      if (call.kernel.options().open_world) return call.NotModelled();  // how long is it?
       offset = static_cast<int64_t>(inode.size_bytes + call.U(1));
       break;
     default:

@@ -20,7 +20,7 @@ std::string Hex(uint64_t value) {
 }
 
 // A page's frame, or nothing when none is mapped there.
-std::optional<uint64_t> FrameAt(const Kernel& kernel, const Task& task, uint64_t address) {
+std::optional<uint64_t> FrameAt(const Task& task, uint64_t address) {
   const uint64_t entry = Pagemap(task, VirtAddr(address & kPageMask), 1)[0];
   if (!(entry & kPmPresent)) return std::nullopt;
   return entry & kPmPfnMask;
@@ -50,7 +50,7 @@ bool LineHolds(const MapsLine& line, const ExpectMapsLine& expected, uint64_t st
   if (line.start != start || line.end != end) return false;
   if (!Wildcard(expected.perms) && expected.perms != line.perms) return false;
   if (!Wildcard(expected.offset) && expected.offset != Hex(line.offset_bytes)) return false;
-  return expected.path == "*" || (expected.has_path ? expected.path == line.name : line.name.empty());
+  return !expected.compares_path || expected.path == line.name;
 }
 
 }  // namespace
@@ -70,7 +70,7 @@ absl::Status Runner::CheckExpect(const Step& step) {
   if (expect.subject == Subject::kMaps) return CheckMaps(step, expect, *task);
   absl::StatusOr<uint64_t> address = Eval(scenario_, expect.address, kernel_->arch(), names_);
   if (!address.ok()) return address.status();
-  const std::optional<uint64_t> frame = FrameAt(*kernel_, *task, *address);
+  const std::optional<uint64_t> frame = FrameAt(*task, *address);
   switch (expect.subject) {
     case Subject::kSmaps: {
       const std::string smaps = SmapsText(*kernel_, *task);
@@ -153,7 +153,7 @@ absl::Status Runner::CheckFrame(const Step& step, const Expect& expect) {
       return scenario_.ErrorAt(step.text, "there is no such live process");
     absl::StatusOr<uint64_t> address = Eval(scenario_, sides[i]->address, kernel_->arch(), names_);
     if (!address.ok()) return address.status();
-    frames[i] = FrameAt(*kernel_, *task, *address);
+    frames[i] = FrameAt(*task, *address);
   }
   for (int i = 0; i < 2; ++i) {
     if (sides[i]->kind != ExpectFrame::Kind::kName) continue;

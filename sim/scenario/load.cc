@@ -21,6 +21,7 @@ namespace {
 constexpr std::string_view kUnfinishedMark = "<unfinished ...>";
 constexpr std::string_view kDetachedMark = "<detached ...>";
 constexpr std::string_view kAttachedMark = " attached";
+constexpr std::string_view kSummaryMark = "% time     seconds";  // -C: the rest is a table
 constexpr std::string_view kStraceMark = "strace: Process ";
 
 std::string_view TrimEnd(std::string_view s) {
@@ -89,6 +90,10 @@ class Loader {
 
   absl::Status TakeLine(std::string_view line) {
     if (in_block_) return TakeBlockLine(line);
+    if (summary_ || line.starts_with(kSummaryMark)) {
+      summary_ = true;
+      return absl::OkStatus();
+    }
     if (carried_.empty()) {
       first_no_ = line_no_;
     } else {
@@ -366,6 +371,7 @@ class Loader {
   int32_t last_pid_ = kNoPid;
   bool plain_ = false;
   size_t unnamed_lines_ = 0;
+  bool summary_ = false;  // behind the last event
   // The expectation whose block is being read.
   bool in_block_ = false;
   Step expect_;

@@ -77,7 +77,7 @@ class Lowering {
     arg->kind = ArgKind::kValue;
     const size_t angle = text.find('<');
     if (angle != std::string_view::npos && angle > 0 && angle + 1 < text.size() && text[angle + 1] != '<') {
-      // 3</lib/x.so>, AT_FDCWD</home/x>, 3</tmp/x>(deleted)
+      // 3</lib/x.so>, AT_FDCWD</srv/x>, 3</tmp/x>(deleted)
       const size_t end = text.rfind('>');
       if (end != std::string_view::npos && end > angle && text.find('|') > angle) {
         arg->path = text.substr(angle + 1, end - angle - 1);

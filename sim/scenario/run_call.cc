@@ -4,14 +4,18 @@
 #include <charconv>
 
 #include "fmt/format.h"
+#include "sim/kernel/shm.h"
 #include "sim/mm/rmap.h"
 #include "sim/mm/verbs.h"
+#include "sim/scenario/eval.h"
 #include "sim/scenario/runner.h"
 
 namespace mmsim::scenario {
 namespace {
 
 constexpr uint64_t kMapFixed = 0x10, kMapAnonymous = 0x20;
+constexpr uint32_t kReadWrite = 2;                              // O_RDWR
+constexpr uint64_t kGetDescriptorFlags = 1, kGetFileFlags = 3;  // F_GETFD, F_GETFL
 
 bool MakesTask(Sys sys) {
   return sys == Sys::k_clone || sys == Sys::k_clone3 || sys == Sys::k_fork || sys == Sys::k_vfork;
@@ -39,18 +43,30 @@ bool HasResult(const Step& step) {
 
 }  // namespace
 
+// The process of the first line of a log, or one that strace attached to in the middle: nothing is known of
+// its address space, and of its descriptors only that the standard ones are open.
+absl::StatusOr<Task*> Runner::AttachInTheMiddle(const Step& step) {
+  SpawnRequest request;
+  request.pid = step.pid == kNoPid ? 0 : step.pid;
+  request.empty = true;
+  Result<Task*> spawned = kernel_->Spawn(request);
+  if (!spawned.ok()) return scenario_.ErrorAt(step.text, "the process of this line cannot be made");
+  Task* task = *spawned;
+  if (first_pid_ == 0) first_pid_ = task->pid;
+  layout_[task->mm->id] = {false, false};
+  for (int fd = 0; fd <= 2; ++fd) {
+    kernel_->InstallFd(*task, fd, "standard:[0]", kReadWrite);
+    unknown_flags_[{task->files.get(), fd}] = 3;
+  }
+  return task;
+}
+
 absl::StatusOr<bool> Runner::DoCall(const Step& step, guest::Outcome* outcome) {
   Task* task = TaskOf(step);
   if (task == nullptr && scenario_.is_log()) {
-    // The first line of a log, or of a process that strace attached to in the middle.
-    SpawnRequest request;
-    request.pid = step.pid == kNoPid ? 0 : step.pid;
-    request.empty = true;
-    Result<Task*> spawned = kernel_->Spawn(request);
-    if (!spawned.ok()) return scenario_.ErrorAt(step.text, "the process of this line cannot be made");
-    task = *spawned;
-    if (first_pid_ == 0) first_pid_ = task->pid;
-    layout_[task->mm->id] = {false, false};
+    absl::StatusOr<Task*> attached = AttachInTheMiddle(step);
+    if (!attached.ok()) return attached.status();
+    task = *attached;
   }
   if (task == nullptr || !task->IsAlive()) {
     if (scenario_.is_log()) return false;
@@ -70,6 +86,7 @@ absl::StatusOr<bool> Runner::DoCall(const Step& step, guest::Outcome* outcome) {
   if (options_.recorded != nullptr && step.sys == Sys::k_exit_group) {
     options_.recorded->AtEnd(*kernel_, *task, step);
   }
+  if (scenario_.is_log() && LearnDescriptor(*task, step, call_)) return false;
   const SyscallResult result = IsExec(step.sys) ? Exec(*task, step, call_) : Invoke(*task, step, call_);
   if (result.status == SyscallResult::Status::kNotModelled) {
     ++skipped_[std::string(SysName(step.sys))];
@@ -103,7 +120,13 @@ SyscallResult Runner::Invoke(Task& task, const Step& step, const LoweredCall& ca
   if (MakesTask(step.sys) && step.result == ResultKind::kValue && step.value > 0) {
     kernel_->SetNextPid(static_cast<int>(step.value));
   }
-  return kernel_->Syscall(task, step.sys, args);
+  // Ids of segments count on from before the log.
+  const bool names_segment =
+      step.sys == Sys::k_shmget && step.result == ResultKind::kValue && step.value >= 0;
+  if (names_segment) kernel_->shm().SetNextId(static_cast<int>(step.value));
+  SyscallResult result = kernel_->Syscall(task, step.sys, args);
+  if (names_segment) kernel_->shm().SetNextId(-1);
+  return result;
 }
 
 // execve: the listing that was recorded just after it decides, where there is one; else the program's ELF
@@ -117,7 +140,7 @@ SyscallResult Runner::Exec(Task& task, const Step& step, const LoweredCall& call
   std::string path(path_arg < call.args.size() ? call.Bytes(path_arg) : std::string_view());
   if (const size_t nul = path.find('\0'); nul != std::string::npos) path.resize(nul);
   const int tgid = task.tgid;
-  const int nth = static_cast<int>(task.exec_count) + 1;
+  const int nth = ++execs_[tgid];
   const std::string maps = options_.recorded ? options_.recorded->Start(tgid, nth) : std::string();
   if (maps.empty()) {
     const SyscallResult result = Invoke(task, step, call);
@@ -140,7 +163,9 @@ void Runner::KnowDescriptors(Task& task, const LoweredCall& call) {
     constexpr std::string_view kDeleted = " (deleted)";
     std::string_view path = arg.path;
     if (path.ends_with(kDeleted)) path.remove_suffix(kDeleted.size());
-    if (file == nullptr || file->path != path) kernel_->InstallFd(task, fd, arg.path, 2 /* O_RDWR */);
+    if (file != nullptr && file->path == path) continue;
+    kernel_->InstallFd(task, fd, arg.path, kReadWrite);
+    unknown_flags_[{task.files.get(), fd}] = 3;
   }
 }
 
@@ -236,10 +261,49 @@ void Runner::Follow(Task& task, const Step& step, const LoweredCall& call, const
     default:
       break;
   }
-  // Calls that make a descriptor: the recorded one, with the path that strace shows.
-  if (succeeded && !scenario_.ResultPath(step).empty()) {
-    kernel_->InstallFd(task, static_cast<int>(recorded), scenario_.ResultPath(step), 2 /* O_RDWR */);
+  if (succeeded) FollowDescriptors(task, step, call, recorded);
+}
+
+// What a recorded success did to the descriptors: a new one with the path that strace shows, a file's
+// position.
+void Runner::FollowDescriptors(Task& task, const Step& step, const LoweredCall& call, int64_t recorded) {
+  if (step.sys == Sys::k_read || step.sys == Sys::k_write || step.sys == Sys::k_lseek) {
+    const FileRef file = task.files->Get(static_cast<int32_t>(call.Value(0)));
+    if (file == nullptr) return;
+    const uint64_t from = step.sys == Sys::k_lseek ? 0 : file->position;
+    file->position = from + static_cast<uint64_t>(recorded);
+    return;
   }
+  if (scenario_.ResultPath(step).empty()) return;
+  const uint64_t large = SymbolValue("O_LARGEFILE", kernel_->arch()).value_or(0);
+  const bool opens = step.sys == Sys::k_open || step.sys == Sys::k_openat;
+  const uint64_t flags = call.Value(step.sys == Sys::k_open ? 1 : 2) | large;
+  kernel_->InstallFd(task, static_cast<int>(recorded), scenario_.ResultPath(step),
+                     opens ? static_cast<uint32_t>(flags) : kReadWrite);
+  if (!opens) unknown_flags_[{task.files.get(), static_cast<int>(recorded)}] = 3;
+}
+
+// The first F_GETFD or F_GETFL of a descriptor that the log did not see made says what it is: no mismatch,
+// but nothing that the model reproduced either.
+bool Runner::LearnDescriptor(Task& task, const Step& step, const LoweredCall& call) {
+  if (step.sys != Sys::k_fcntl || step.result != ResultKind::kValue) return false;
+  const int fd = static_cast<int32_t>(call.Value(0));
+  const auto unknown = unknown_flags_.find({task.files.get(), fd});
+  if (unknown == unknown_flags_.end()) return false;
+  if (call.Value(1) == kGetDescriptorFlags && (unknown->second & 1)) {
+    if (fd < 0 || static_cast<size_t>(fd) >= task.files->entries().size()) return false;
+    unknown->second &= ~1;
+    task.files->entries()[static_cast<size_t>(fd)].cloexec = (step.value & 1) != 0;
+  } else if (call.Value(1) == kGetFileFlags && (unknown->second & 2)) {
+    const FileRef file = task.files->Get(fd);
+    if (file == nullptr) return false;
+    unknown->second &= ~2;
+    file->flags = static_cast<uint32_t>(step.value);
+  } else {
+    return false;
+  }
+  ++skipped_["fcntl of a descriptor from before the log"];
+  return true;
 }
 
 }  // namespace mmsim::scenario

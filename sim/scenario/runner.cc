@@ -314,7 +314,6 @@ void Runner::DoExit(const Step& step) {
   if (task->IsAlive() && step.exit == ExitKind::kKilled) kernel_->Kill(*task, SignalNumber(step.Name()));
   if (task->IsAlive() && step.exit == ExitKind::kExited)
     kernel_->ExitTask(*task, static_cast<int>(step.value) << 8);
-  if (!task->IsAlive() && scenario_.is_log()) kernel_->Reap(*task);
 }
 
 void Runner::AddMismatch(const Step& step, std::string expected, std::string actual) {

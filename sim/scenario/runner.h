@@ -86,6 +86,9 @@ class Runner {
   SyscallResult Invoke(Task& task, const Step& step, const LoweredCall& call);
   SyscallResult Exec(Task& task, const Step& step, const LoweredCall& call);
   void KnowDescriptors(Task& task, const LoweredCall& call);
+  bool LearnDescriptor(Task& task, const Step& step, const LoweredCall& call);
+  void FollowDescriptors(Task& task, const Step& step, const LoweredCall& call, int64_t recorded);
+  absl::StatusOr<Task*> AttachInTheMiddle(const Step& step);
   void TouchAsLogged(Task& task, const LoweredCall& call);
   void CheckResult(Task& task, const Step& step, const LoweredCall& call, const SyscallResult& result);
   void Follow(Task& task, const Step& step, const LoweredCall& call, const SyscallResult& result);
@@ -126,7 +129,11 @@ class Runner {
   bool hung_on_touch_ = false;
   int first_pid_ = 0;                             // the process of a file whose lines name none
   absl::flat_hash_map<uint64_t, Layout> layout_;  // by Mm::id
-  std::vector<const Step*> in_flight_;            // calls that began and have not returned
+  std::map<int, int> execs_;                      // by process: programs that it executed
+  // Descriptors that were there before the log began: what F_GETFD (1) and F_GETFL (2) say of them is not
+  // known yet.
+  std::map<std::pair<const FilesTable*, int>, int> unknown_flags_;
+  std::vector<const Step*> in_flight_;  // calls that began and have not returned
   // An access of `pid` that came to a signal, until the line that expects it.
   struct Pending {
     const Step* step = nullptr;

@@ -53,7 +53,7 @@ std::string Text(const std::string& path) {
 class RecordCommand : public testing::Test {
  protected:
   void SetUp() override {
-    if (access("/usr/bin/strace", X_OK) != 0) GTEST_SKIP() << "needs strace: apt-get install strace";
+    ASSERT_EQ(access("/usr/bin/strace", X_OK), 0) << "needs strace: apt-get install strace";
     std::string name = testing::TempDir() + "/recordXXXXXX";
     scratch_ = mkdtemp(name.data());
   }

@@ -100,9 +100,9 @@ TEST(Lower, ByNumberAndWhatTheArchitectureLacks) {
 
 TEST(Lower, DescriptorsWithPaths) {
   const Lowered l =
-      LowerLine("1 openat(AT_FDCWD</home/x>, \"/a b\", O_RDWR|O_CREAT|O_CLOEXEC, 0600) = 3</a b>");
+      LowerLine("1 openat(AT_FDCWD</srv/x>, \"/a b\", O_RDWR|O_CREAT|O_CLOEXEC, 0600) = 3</a b>");
   EXPECT_EQ(static_cast<int64_t>(l.call.Value(0)), -100);
-  EXPECT_EQ(l.call.args[0].path, "/home/x");
+  EXPECT_EQ(l.call.args[0].path, "/srv/x");
   EXPECT_EQ(l.call.args[1].kind, ArgKind::kIn);
   EXPECT_EQ(l.call.Bytes(1), "/a b");
   EXPECT_EQ(l.call.bytes[l.call.args[1].offset + 4], '\0');

@@ -268,6 +268,15 @@ TEST(Parse, WhatStraceSaysOfItselfIsNoStep) {
             0u);
 }
 
+TEST(Parse, TheSummaryOfMinusCIsNoStep) {
+  EXPECT_EQ(Parse("1 exit_group(0) = ?\n1 +++ exited with 0 +++\n% time     seconds  usecs/call     calls    "
+                  "errors syscall\n"
+                  "------ ----------- ----------- --------- --------- ------------------\n")
+                ->steps()
+                .size(),
+            2u);
+}
+
 TEST(Parse, WhatPeopleWrite) {
   const auto s = Parse(
       "# Shows: much.\n"
