@@ -83,7 +83,7 @@ bool CanChangePteWritable(const Vma& vma, Pte pte) {
 void ChangeProtection(Vma& vma, VirtRange range, VmFlags /*old_flags*/) {
   if (range.Empty()) return;
   Mm& mm = *vma.mm;
-  // Linux: mm/internal.h vma_wants_manual_pte_write_upgrade()
+  // Linux: mm/vma.h vma_wants_manual_pte_write_upgrade()
   const bool upgrade = vma.Has(kVmShared) ? VmaWantsWritenotify(vma) : vma.Has(kVmWrite);
   const Change c{.vma = vma,
                  .mm = mm,

@@ -32,7 +32,7 @@ inline Pfn AllocFolio(System& system, unsigned order = 0) {
   return system.pages.Alloc(order);
 }
 
-// Linux: mm/mm.h folio_precise_page_mapcount(): how many entries map this page, of a huge folio's PMD
+// Linux: fs/proc/internal.h folio_precise_page_mapcount(): how many entries map this page, of a huge folio's PMD
 // mappings included.
 inline int32_t PageMapcount(System& system, Pfn pfn) {
   const int32_t own = system.pages[pfn].mapcount + 1;
@@ -51,7 +51,7 @@ inline bool FolioMaybeDmaPinned(System& system, Pfn folio) {
   return system.pages[folio].refcount >= kGupPinCountingBias;
 }
 
-// Linux: include/linux/mm_inline.h mm_counter(), mm_counter_file()
+// Linux: include/linux/mm.h mm_counter(), mm_counter_file()
 inline RssType RssTypeOf(const Page& folio) {
   if (folio.IsAnon()) return RssType::kAnon;
   return folio.Has(kPgSwapBacked) ? RssType::kShmem : RssType::kFile;
@@ -72,7 +72,7 @@ inline void AddRmapPte(System& system, Pfn page) {
   }
 }
 
-// Linux: mm/rmap.c folio_add_file_rmap_pte(), folio_remove_rmap_pte(), with mlock's part
+// Linux: include/linux/rmap.h folio_add_file_rmap_pte(), folio_remove_rmap_pte(), with mlock's part
 void FolioMlockOnMap(System& system, Pfn page, const Vma& vma);
 void FolioMunlockOnUnmap(System& system, Pfn page, const Vma& vma);
 inline void FolioAddFileRmapPte(System& system, Pfn page, const Vma& vma) {

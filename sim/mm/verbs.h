@@ -44,7 +44,7 @@ Status VmBrkFlags(Mm& mm, const Current& current, uint64_t addr, uint64_t len, V
 // Linux: mm/mmap.c _install_special_mapping()
 Result<Vma*> InstallSpecialMapping(Mm& mm, const Current& current, VirtAddr addr, uint64_t len, VmFlags flags,
                                    const SpecialMapping* mapping);
-// Linux: mm/vma.c insert_vm_struct(); the VMA is the caller's until it succeeds.
+// Linux: mm/mmap.c insert_vm_struct(); the VMA is the caller's until it succeeds.
 Status InsertVmStruct(Mm& mm, const Current& current, Vma* vma);
 // Grows a VM_GROWSDOWN VMA to `address`. Linux: mm/mmap.c expand_downwards()
 Status ExpandDownwards(Vma& vma, const Current& current, VirtAddr address);

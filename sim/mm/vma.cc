@@ -235,7 +235,7 @@ Vma* CopyVma(Vma** vmap, VirtAddr addr, uint64_t len_bytes, uint64_t pgoff, bool
   return fresh;
 }
 
-// Linux: mm/vma.c insert_vm_struct()
+// Linux: mm/mmap.c insert_vm_struct()
 Status InsertVmStruct(Mm& mm, const Current& current, Vma* vma) {
   const uint64_t pages = vma->NrPages();
   if (mm.vmas.FindIntersection(vma->start, vma->end) != nullptr) return Errno::kENOMEM;
