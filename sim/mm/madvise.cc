@@ -125,10 +125,11 @@ Status UpdateVma(Vma& vma, Vma** prev, VirtRange range, VmFlags flags) {
     *prev = &vma;
     return {};
   }
+  Mm& mm = *vma.mm;  // a merge may free the VMA
   Result<Vma*> modified = VmaModifyFlags(*prev, vma, range.start, range.end, flags);
   if (!modified.ok()) return modified.error();
   *prev = *modified;
-  VmaEdit(*vma.mm).SetFlags(**modified, flags);
+  VmaEdit(mm).SetFlags(**modified, flags);
   return {};
 }
 
