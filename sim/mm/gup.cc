@@ -131,8 +131,17 @@ Follow FollowPageMask(Vma& vma, VirtAddr address, GupFlags flags) {
   return FollowHugePmd(vma, address, pmd, flags);
 }
 
+// Whether the caller's protection keys allow it; they bind nobody from outside. Linux:
+// arch/x86/include/asm/mmu_context.h arch_vma_access_permitted()
+bool ArchVmaAccessPermitted(const Vma& vma, GupFlags flags, uint32_t pkru) {
+  const VmFlags key = (vma.flags & kVmPkeyMask) >> kVmPkeyShift;
+  if (key == 0 || (flags & kFollRemote) != 0) return true;
+  const uint32_t bits = pkru >> (2 * key);
+  return (bits & 1) == 0 && ((flags & kFollWrite) == 0 || (bits & 2) == 0);
+}
+
 // Linux: mm/gup.c check_vma_flags()
-Status CheckVmaFlags(const Vma& vma, GupFlags flags) {
+Status CheckVmaFlags(const Vma& vma, GupFlags flags, uint32_t pkru) {
   if (vma.Has(kVmIo | kVmPfnMap)) return Errno::kEFAULT;
   if ((flags & kFollWrite) != 0) {
     if ((flags & (kFollPin | kFollLongterm)) == (kFollPin | kFollLongterm) && vma.ops == VmOps::kFile &&
@@ -143,7 +152,7 @@ Status CheckVmaFlags(const Vma& vma, GupFlags flags) {
   } else if (!vma.Has(kVmRead) && ((flags & kFollForce) == 0 || !vma.Has(kVmMayRead))) {
     return Errno::kEFAULT;
   }
-  return {};
+  return ArchVmaAccessPermitted(vma, flags, pkru) ? Status() : Status(Errno::kEFAULT);
 }
 
 // Linux: mm/gup.c faultin_page(), include/linux/mm.h vm_fault_to_errno()
@@ -158,18 +167,19 @@ Status FaultinPage(Vma& vma, VirtAddr address, GupFlags flags, bool unshare) {
 }
 
 // The VMA for the next page, checked. Linux: the first part of the loop of __get_user_pages()
-Status LookupForGup(Mm& mm, VirtAddr address, GupFlags flags, Vma** vma) {
+Status LookupForGup(Mm& mm, VirtAddr address, GupFlags flags, uint32_t pkru, Vma** vma) {
   *vma = mm.vmas.Lookup(address);
   if ((flags & kFollMadvPopulate) != 0) {
     if (*vma == nullptr) return Errno::kENOMEM;
-    return CheckVmaFlags(**vma, flags).ok() ? Status() : Status(Errno::kEINVAL);
+    return CheckVmaFlags(**vma, flags, pkru).ok() ? Status() : Status(Errno::kEINVAL);
   }
-  return *vma == nullptr ? Status(Errno::kEFAULT) : CheckVmaFlags(**vma, flags);
+  return *vma == nullptr ? Status(Errno::kEFAULT) : CheckVmaFlags(**vma, flags, pkru);
 }
 
 }  // namespace
 
-int64_t GetUserPages(Mm& mm, VirtAddr start, uint64_t nr_pages, GupFlags flags, std::vector<Pfn>* pages) {
+int64_t GetUserPages(Mm& mm, VirtAddr start, uint64_t nr_pages, GupFlags flags, std::vector<Pfn>* pages,
+                     uint32_t pkru) {
   System& system = mm.system;
   if ((flags & kFollPin) != 0) mm.has_pinned = true;
   uint64_t done = 0;
@@ -178,7 +188,7 @@ int64_t GetUserPages(Mm& mm, VirtAddr start, uint64_t nr_pages, GupFlags flags, 
     const VirtAddr address = start + done * kPageSize;
     const auto result = [&](Status s) { return done != 0 ? static_cast<int64_t>(done) : s.AsReturn(); };
     if (vma == nullptr || address >= vma->end) {
-      if (const Status s = LookupForGup(mm, address, flags, &vma); !s.ok()) return result(s);
+      if (const Status s = LookupForGup(mm, address, flags, pkru, &vma); !s.ok()) return result(s);
     }
     const Follow follow = FollowPageMask(*vma, address, flags);
     if (follow.kind == Follow::Kind::kFault || follow.kind == Follow::Kind::kUnshare) {
@@ -217,17 +227,17 @@ void PutUserPage(System& system, Pfn page) {
   if (!system.pages[folio].Has(kPgReserved)) GupPutFolio(system, folio, 1);
 }
 
-int64_t PopulateVmaPageRange(Vma& vma, VirtRange range) {
+int64_t PopulateVmaPageRange(Vma& vma, VirtRange range, uint32_t pkru) {
   if (vma.Has(kVmLockOnFault)) return static_cast<int64_t>(range.NrPages());
   if (!vma.Has(kVmAccessFlags)) return Status(Errno::kEFAULT).AsReturn();
   GupFlags flags = kFollTouch;
   flags |= (vma.flags & (kVmWrite | kVmShared)) == kVmWrite ? kFollWrite : kFollForce;
-  const int64_t ret = GetUserPages(*vma.mm, range.start, range.NrPages(), flags, nullptr);
+  const int64_t ret = GetUserPages(*vma.mm, range.start, range.NrPages(), flags, nullptr, pkru);
   LruAddDrain(vma.mm->system);
   return ret;
 }
 
-Status MmPopulate(Mm& mm, VirtAddr start, uint64_t len_bytes, bool ignore_errors) {
+Status MmPopulate(Mm& mm, VirtAddr start, uint64_t len_bytes, bool ignore_errors, uint32_t pkru) {
   const VirtAddr end = start + len_bytes;
   VirtAddr next;
   for (VirtAddr at = start; at < end; at = next) {
@@ -236,7 +246,7 @@ Status MmPopulate(Mm& mm, VirtAddr start, uint64_t len_bytes, bool ignore_errors
     next = std::min<VirtAddr>(end, vma->end);
     if (vma->Has(kVmIo | kVmPfnMap)) continue;
     at = std::max<VirtAddr>(at, vma->start);
-    const int64_t ret = PopulateVmaPageRange(*vma, {at, next});
+    const int64_t ret = PopulateVmaPageRange(*vma, {at, next}, pkru);
     if (ret < 0) {
       if (ignore_errors) continue;
       return static_cast<Errno>(-ret);
@@ -246,11 +256,11 @@ Status MmPopulate(Mm& mm, VirtAddr start, uint64_t len_bytes, bool ignore_errors
   return {};
 }
 
-int64_t MadvisePopulate(Mm& mm, VirtAddr start, uint64_t len_bytes, bool write) {
+int64_t MadvisePopulate(Mm& mm, VirtAddr start, uint64_t len_bytes, bool write, uint32_t pkru) {
   const VirtAddr end = start + len_bytes;
   const GupFlags flags = kFollTouch | kFollMadvPopulate | (write ? kFollWrite : 0);
   while (start < end) {
-    const int64_t ret = GetUserPages(mm, start, (end - start) >> kPageShift, flags, nullptr);
+    const int64_t ret = GetUserPages(mm, start, (end - start) >> kPageShift, flags, nullptr, pkru);
     LruAddDrain(mm.system);
     if (ret < 0) return ret;
     start += static_cast<uint64_t>(ret) * kPageSize;

@@ -228,7 +228,7 @@ int64_t SysMadvise(Mm& mm, const Current& current, uint64_t start, uint64_t len,
   }
   const VirtAddr from(UntaggedAddr(mm.system.arch, start));
   if (advice == kMadvPopulateRead || advice == kMadvPopulateWrite) {
-    return MadvisePopulate(mm, from, bytes, advice == kMadvPopulateWrite);
+    return MadvisePopulate(mm, from, bytes, advice == kMadvPopulateWrite, current.pkru);
   }
   return WalkVmas({mm, current, advice}, from, from + bytes).AsReturn();
 }

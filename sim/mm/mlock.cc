@@ -113,7 +113,7 @@ int64_t SysMlock(Mm& mm, const Current& current, uint64_t start, uint64_t len, V
   if (locked > limit && !current.cap_ipc_lock) return Err(Errno::kENOMEM);
   Status status = ApplyVmaLockFlags(mm, floor, bytes, flags);
   if (!status.ok()) return status.AsReturn();
-  status = MmPopulate(mm, floor, bytes, false);
+  status = MmPopulate(mm, floor, bytes, false, current.pkru);
   if (status.ok()) return 0;
   // Linux: mm/mlock.c __mlock_posix_error_return()
   if (status.error() == Errno::kEFAULT) return Err(Errno::kENOMEM);
@@ -137,7 +137,7 @@ int64_t SysMlockall(Mm& mm, const Current& current, int flags) {
   const uint64_t limit = current.rlimits->Cur(Rlimit::kMemlock) >> kPageShift;
   if (now && mm.total_vm > limit && !current.cap_ipc_lock) return Err(Errno::kENOMEM);
   ApplyMlockallFlags(mm, flags);
-  if (now) static_cast<void>(MmPopulate(mm, VirtAddr(0), mm.task_size, true).ok());
+  if (now) static_cast<void>(MmPopulate(mm, VirtAddr(0), mm.task_size, true, current.pkru).ok());
   return 0;
 }
 

@@ -335,7 +335,8 @@ int64_t SysMmap(Mm& mm, const Current& current, uint64_t addr, uint64_t len, uin
   const int64_t result =
       DoMmap(mm, current, file, addr, len, prot, flags, 0, offset_bytes >> kPageShift, &populate);
   if (populate != 0) {
-    static_cast<void>(MmPopulate(mm, VirtAddr(static_cast<uint64_t>(result)), populate, true).ok());
+    static_cast<void>(
+        MmPopulate(mm, VirtAddr(static_cast<uint64_t>(result)), populate, true, current.pkru).ok());
   }
   return result;
 }

@@ -47,7 +47,7 @@ Status MprotectFixup(Vma& vma, const Current& current, Vma** prev, VirtAddr star
   if ((old_flags & kVmAccount) != 0 && (flags & kVmAccount) == 0) VmUnacctMemory(mm.system, nr_pages);
   // Locked and private, and now writable: copies are made at once.
   if ((old_flags & (kVmWrite | kVmShared | kVmLocked)) == kVmLocked && (flags & kVmWrite) != 0) {
-    PopulateVmaPageRange(now, {start, end});
+    PopulateVmaPageRange(now, {start, end}, current.pkru);
   }
   VmStatAccount(mm, old_flags, -static_cast<int64_t>(nr_pages));
   VmStatAccount(mm, flags, static_cast<int64_t>(nr_pages));

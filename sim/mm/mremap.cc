@@ -257,7 +257,7 @@ int64_t SysMremap(Mm& mm, const Current& current, uint64_t addr, uint64_t old_le
   const int64_t result = DoMremap(r);
   const bool populate = r.locked && VirtAddr(static_cast<uint64_t>(result)).IsPageAligned();
   if (populate && r.new_len > r.old_len) {
-    static_cast<void>(MmPopulate(mm, r.new_addr + r.old_len, r.new_len - r.old_len, true).ok());
+    static_cast<void>(MmPopulate(mm, r.new_addr + r.old_len, r.new_len - r.old_len, true, current.pkru).ok());
   }
   return result;
 }

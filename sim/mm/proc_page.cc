@@ -115,7 +115,9 @@ uint64_t StablePageFlags(const System& system, Pfn pfn) {
   const bool mapped =
       folio.IsLarge() ? static_cast<int32_t>(system.pages[head + 1].mapping >> 32) >= 0 : folio.mapcount >= 0;
   if (mapped) u |= uint64_t{1} << kKpfMmap;
-  if (folio.IsAnon()) u |= uint64_t{1} << kKpfAnon;
+  // 6.12 tests PAGE_MAPPING_KSM, two bits of which one is PAGE_MAPPING_ANON: every anonymous page is told to
+  // be KSM's.
+  if (folio.IsAnon()) u |= (uint64_t{1} << kKpfAnon) | (uint64_t{1} << kKpfKsm);
   if (page.Has(kPgTail)) {
     u &= ~(uint64_t{1} << kKpfCompoundHead);
     u |= uint64_t{1} << kKpfCompoundTail;
