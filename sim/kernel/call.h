@@ -61,6 +61,7 @@ struct Call {
 };
 
 // The handlers, by file. Each is named after its call.
+// clang-format off
 #define MMSIM_MODELLED_SYSCALLS(X)                                                                         \
   /* sys_mm.cc */                                                                                          \
   X(mmap)                                                                                                  \
@@ -73,16 +74,18 @@ struct Call {
   X(mlock)                                                                                                 \
   X(mlock2)                                                                                                \
   X(munlock)                                                                                               \
-  X(mlockall) X(munlockall) X(msync) X(mincore) X(mseal) X(pkey_alloc) X(pkey_free) /* fork.cc */          \
-      X(fork) X(vfork) X(clone) X(clone3) X(set_tid_address) X(unshare)             /* exec.cc */          \
-      X(execve) X(execveat)                                                         /* exit.cc */          \
-      X(exit) X(exit_group) X(wait4) X(waitid)                                      /* sys_task.cc */      \
+  X(mlockall)                                                                                              \
+  X(munlockall) X(msync) X(mincore) X(mseal) X(pkey_alloc) X(pkey_free) /* fork.cc */                      \
+      X(fork) X(vfork) X(clone) X(clone3) X(set_tid_address) X(unshare) /* exec.cc */                      \
+      X(execve) X(execveat)                                             /* exit.cc */                      \
+      X(exit) X(exit_group) X(wait4) X(waitid)                          /* sys_task.cc */                  \
       X(getpid) X(gettid) X(getppid) X(prlimit64) X(getrlimit) X(setrlimit) X(personality) X(prctl)        \
           X(arch_prctl) X(kill) X(tkill) X(tgkill) /* sys_open.cc, sys_file.cc */                          \
       X(open) X(openat) X(creat) X(close) X(close_range) X(dup) X(dup2) X(dup3) X(fcntl) X(memfd_create)   \
           X(unlink) X(unlinkat) X(truncate) X(ftruncate) X(fallocate) X(lseek) X(read) X(write) X(pread64) \
               X(pwrite64) /* shm.cc */                                                                     \
       X(shmget) X(shmat) X(shmdt) X(shmctl)
+// clang-format on
 
 #define MMSIM_X(name) int64_t Do_##name(Call& call);
 MMSIM_MODELLED_SYSCALLS(MMSIM_X)

@@ -32,8 +32,8 @@ inline Pfn AllocFolio(System& system, unsigned order = 0) {
   return system.pages.Alloc(order);
 }
 
-// Linux: fs/proc/internal.h folio_precise_page_mapcount(): how many entries map this page, of a huge folio's PMD
-// mappings included.
+// Linux: fs/proc/internal.h folio_precise_page_mapcount(): how many entries map this page, of a huge folio's
+// PMD mappings included.
 inline int32_t PageMapcount(System& system, Pfn pfn) {
   const int32_t own = system.pages[pfn].mapcount + 1;
   const Pfn head = system.pages.HeadOf(pfn);

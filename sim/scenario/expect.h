@@ -26,8 +26,8 @@ enum class Subject : uint8_t {
   kCounters,   // fields of /proc/PID/status and map_count, or, without a PID, of /proc/meminfo
 };
 
-// START-END PERMS [OFFSET [DEV [INODE]]] [PATH]; a field that is "*" or empty is not compared, but the path is when the
-// inode or it was written: a line that ends in an inode is a mapping without a path.
+// START-END PERMS [OFFSET [DEV [INODE]]] [PATH]; a field that is "*" or empty is not compared, but the path
+// is when the inode or it was written: a line that ends in an inode is a mapping without a path.
 struct ExpectMapsLine {
   std::string_view start, end;  // expressions
   std::string_view perms, offset, dev, inode, path;

@@ -142,8 +142,9 @@ struct LineEnd : p::seq<Sp, p::opt<Hash>, p::eof> {};
 struct Key : Word {};
 struct Spawn : p::seq<p::string<'p', 'i', 'd'>, Sp1, SpawnPid, p::star<Sp1, Option>, LineEnd> {};
 struct Set : p::seq<p::string<'s', 'e', 't'>, Sp1, Key, Sp, ExpectedOption, LineEnd> {};
-struct Limit : p::seq<p::string<'l', 'i', 'm', 'i', 't'>, Sp1, Key, Sp, ExpectedOption, p::opt<Sp1, Option>,
-                      LineEnd> {};
+struct Limit
+    : p::seq<p::string<'l', 'i', 'm', 'i', 't'>, Sp1, Key, Sp, ExpectedOption, p::opt<Sp1, Option>, LineEnd> {
+};
 struct Inject : p::seq<p::string<'i', 'n', 'j', 'e', 'c', 't'>, Sp1, Key, p::opt<Sp1, Option>, LineEnd> {};
 struct ArchName : Word {};
 struct Reason : p::seq<p::one<'"'>, StringChars, QuoteEnd> {};

@@ -172,7 +172,8 @@ absl::StatusOr<bool> Runner::DoSet(const Step& step, guest::Outcome* outcome) {
                                                          {"overcommit_kbytes", &s.overcommit_kbytes},
                                                          {"admin_reserve_kbytes", &s.admin_reserve_kbytes},
                                                          {"user_reserve_kbytes", &s.user_reserve_kbytes},
-                                                         {"mmap_min_addr", &s.mmap_min_addr}};
+                                                         {"mmap_min_addr", &s.mmap_min_addr},
+                                                         {"stack_guard_gap", &s.stack_guard_gap}};
   bool known = false;
   for (const auto& [n, where] : wide) {
     if (n != name) continue;
@@ -212,7 +213,7 @@ absl::Status Runner::DoLet(const Step& step) {
 
 absl::StatusOr<bool> Runner::DoInject(const Step& step) {
   static constexpr std::pair<std::string_view, Seam> kSeams[] = {
-      {"page", Seam::kPage},        {"table", Seam::kTable},
+      {"frame", Seam::kPage},       {"table", Seam::kTable},
       {"vma", Seam::kVma},          {"anon_vma", Seam::kAnonVma},
       {"vma_tree", Seam::kVmaTree}, {"swap_slot", Seam::kSwapSlot},
       {"file", Seam::kFile},        {"mm", Seam::kMm}};
@@ -228,7 +229,7 @@ absl::StatusOr<bool> Runner::DoInject(const Step& step) {
     return true;
   }
   return scenario_.ErrorAt(step.Name().data(),
-                           "expected page, table, vma, anon_vma, vma_tree, swap_slot, file, mm or off");
+                           "expected frame, table, vma, anon_vma, vma_tree, swap_slot, file, mm or off");
 }
 
 absl::StatusOr<bool> Runner::DoAccess(const Step& step, guest::Outcome* outcome) {

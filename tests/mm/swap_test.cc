@@ -5,7 +5,6 @@
 namespace mmsim::testing {
 namespace {
 
-
 class Swap : public PagesTest {
  protected:
   void Advise(Mm& mm, VirtAddr a, uint64_t pages, int advice) {
