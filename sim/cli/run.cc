@@ -108,7 +108,7 @@ void AddRunCommand(CLI::App& app, int& exit_status) {
   auto request = std::make_shared<Request>();
   CLI::App* command =
       app.add_subcommand("run", "carries scenarios or strace logs out and checks what they say");
-  command->footer("Example: mmsim run --observe maps --at-end scenarios/mprotect/split.mms");
+  command->footer("Example: mmsim run --observe maps --at-end scenarios/first/touch.scn");
   command->add_option("FILE", request->files, "scenario files or strace logs")->required();
   command->add_option("--arch", request->arch, "x86_64 or arm64")->check(CLI::IsMember({"x86_64", "arm64"}));
   command->add_option("--profile", request->profile, "the kernel to model (default: the file's, else 6.12)");

@@ -205,14 +205,14 @@ void Runner::CheckResult(Task& task, const Step& step, const LoweredCall& call, 
   if (!HasResult(step)) return;
   const int64_t recorded = RecordedResult(step);
   if (recorded == result.value) return;
-  if (scenario_.is_log() && LearnLayout(task, step, call)) return;
+  if (scenario_.is_log() && LearnLayout(task, step, call, result)) return;
   AddMismatch(step, "= " + ResultText(recorded), "= " + ResultText(result.value));
   if (scenario_.is_log()) Follow(task, step, call, result);
 }
 
 // The first recorded address of each region fixes it, where neither an ELF file nor a listing said where it
 // is: no mismatch.
-bool Runner::LearnLayout(Task& task, const Step& step, const LoweredCall& call) {
+bool Runner::LearnLayout(Task& task, const Step& step, const LoweredCall& call, const SyscallResult& result) {
   if (task.mm == nullptr) return false;
   const auto layout = layout_.find(task.mm->id);
   if (layout == layout_.end() || step.result != ResultKind::kValue) return false;
@@ -226,7 +226,7 @@ bool Runner::LearnLayout(Task& task, const Step& step, const LoweredCall& call) 
   if (step.sys == Sys::k_mmap && !layout->second.mmap_known && !(call.Value(3) & kMapFixed)) {
     layout->second.mmap_known = true;
     mm.mmap_base = recorded + ((call.Value(1) + kPageSize - 1) & kPageMask);
-    Follow(task, step, call, SyscallResult::Returned(0));
+    Follow(task, step, call, result);
     return true;
   }
   return false;

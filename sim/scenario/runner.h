@@ -92,7 +92,7 @@ class Runner {
   void TouchAsLogged(Task& task, const LoweredCall& call);
   void CheckResult(Task& task, const Step& step, const LoweredCall& call, const SyscallResult& result);
   void Follow(Task& task, const Step& step, const LoweredCall& call, const SyscallResult& result);
-  bool LearnLayout(Task& task, const Step& step, const LoweredCall& call);
+  bool LearnLayout(Task& task, const Step& step, const LoweredCall& call, const SyscallResult& result);
   // schedule.cc
   absl::Status Complete(const Step& step, const AfterStep& after_step);
   absl::Status CompleteUpTo(uint32_t line, const AfterStep& after_step);

@@ -157,6 +157,9 @@ absl::StatusOr<VerifyResult> Verify(const std::string& dir, const VerifyOptions&
     const size_t minor_end = release->second.find('.', release->second.find('.') + 1);
     profile = release->second.substr(0, minor_end);
   }
+  if (!options.profile.empty() && FindProfile(profile, run.kernel.arch) == nullptr) {
+    return absl::InvalidArgumentError(fmt::format("{}: there is no kernel profile named {}", dir, profile));
+  }
   if (profile.empty() || FindProfile(profile, run.kernel.arch) == nullptr) profile = "6.12";
   run.kernel.profile = profile;
   if (const auto total = env.find("MemTotal"); total != env.end()) {

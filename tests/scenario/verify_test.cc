@@ -51,6 +51,12 @@ TEST(Verify, AFolderThatIsNone) {
   EXPECT_FALSE(Verify(MMSIM_SOURCE_DIR "/scenarios/nothing", {}).ok());
 }
 
+TEST(Verify, AProfileThatIsNone) {
+  EXPECT_FALSE(
+      Verify(MMSIM_SOURCE_DIR "/scenarios/recorded/x86_64-6.12-gawk", {.profile = "nonsense", .audit = false})
+          .ok());
+}
+
 // Every hand-written scenario holds, on each architecture it is for.
 TEST(Run, EveryScenario) {
   int scenarios = 0;
