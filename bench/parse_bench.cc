@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "bench/ratio_reporter.h"
 #include "fmt/format.h"
 #include "sim/base/random.h"
 #include "sim/scenario/lower.h"
@@ -96,21 +97,6 @@ void LowerAll(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * kNrLines);
 }
 
-class RatioReporter : public benchmark::ConsoleReporter {
- public:
-  void ReportRuns(const std::vector<Run>& runs) override {
-    ConsoleReporter::ReportRuns(runs);
-    for (const Run& run : runs) {
-      const double ns = 1e9 / run.counters.at("items_per_second").value;
-      if (unit_ns_ == 0) unit_ns_ = ns;
-      GetOutputStream() << "    " << ns << " ns each, " << ns / unit_ns_ << " lookups\n";
-    }
-  }
-
- private:
-  double unit_ns_ = 0;
-};
-
 BENCHMARK(Lookup);
 BENCHMARK(Parse)->Unit(benchmark::kMillisecond);
 BENCHMARK(LowerAll)->Unit(benchmark::kMillisecond);
@@ -120,7 +106,7 @@ BENCHMARK(LowerAll)->Unit(benchmark::kMillisecond);
 
 int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
-  mmsim::scenario::RatioReporter reporter;
+  mmsim::RatioReporter reporter("lookups");
   benchmark::RunSpecifiedBenchmarks(&reporter);
   return 0;
 }

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/ratio_reporter.h"
 #include "sim/base/random.h"
 #include "sim/hw/cpu.h"
 
@@ -115,22 +116,6 @@ void Miss(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * 4096);
 }
 
-// Prints the usual table, and after it each figure as a ratio to FourLoads.
-class RatioReporter : public benchmark::ConsoleReporter {
- public:
-  void ReportRuns(const std::vector<Run>& runs) override {
-    ConsoleReporter::ReportRuns(runs);
-    for (const Run& run : runs) {
-      const double ns = 1e9 / run.counters.at("items_per_second").value;
-      if (unit_ns_ == 0) unit_ns_ = ns;
-      GetOutputStream() << "    " << ns << " ns each, " << ns / unit_ns_ << " times four dependent loads\n";
-    }
-  }
-
- private:
-  double unit_ns_ = 0;
-};
-
 BENCHMARK(FourLoads);
 BENCHMARK(WalkOnly<X86>);
 BENCHMARK(WalkOnly<Arm>);
@@ -145,7 +130,7 @@ BENCHMARK(Miss<Arm>);
 
 int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
-  mmsim::RatioReporter reporter;
+  mmsim::RatioReporter reporter("times four dependent loads");
   benchmark::RunSpecifiedBenchmarks(&reporter);
   return 0;
 }

@@ -174,10 +174,10 @@ absl::Status Runner::CheckFrame(const Step& step, const Expect& expect) {
 }
 
 void Runner::CheckLastSignal(const Step& step, const Expect& expect, int pid) {
-  const auto last = last_signal_.find(pid);
-  const SigInfo signal = last == last_signal_.end() ? SigInfo() : last->second.signal;
+  const auto last = last_access_.find(pid);
+  const SigInfo signal = last == last_access_.end() ? SigInfo() : last->second.signal;
   if (expect.subject == Subject::kErrorCode) {
-    const bool trapped = last != last_signal_.end() && !last->second.traps.empty();
+    const bool trapped = last != last_access_.end() && !last->second.traps.empty();
     const uint64_t code = trapped ? last->second.traps.back().error_code : 0;
     if (!trapped || code != expect.number) {
       AddMismatch(step, fmt::format("{:#x}", expect.number),
@@ -185,7 +185,7 @@ void Runner::CheckLastSignal(const Step& step, const Expect& expect, int pid) {
     }
     return;
   }
-  pending_signal_.erase(pid);
+  unsettled_.erase(pid);
   const std::string actual =
       signal.signo == 0 ? "none" : SignalName(signal.signo) + " " + SignalCodeName(signal.signo, signal.code);
   const bool same = expect.signal == "none"

@@ -7,15 +7,9 @@
 #include "fmt/format.h"
 #include "nlohmann/json.hpp"
 #include "sim/kernel/procfs.h"
+#include "sim/mm/task_mmu.h"
 
 namespace mmsim::scenario {
-namespace {
-
-constexpr uint64_t kPresent = uint64_t{1} << 63;
-constexpr uint64_t kSoftDirtyOnly = uint64_t{1} << 55;
-constexpr uint64_t kPfnMask = (uint64_t{1} << 55) - 1;
-
-// The number of a result as strace prints it: addresses in hexadecimal, errnos by name.
 std::string ResultText(int64_t result) {
   if (result < 0 && result >= -4095) {
     return fmt::format("-1 {}", ErrnoName(static_cast<Errno>(static_cast<int32_t>(-result))));
@@ -23,8 +17,6 @@ std::string ResultText(int64_t result) {
   if (result >= 0 && result < 4096) return fmt::format("{}", result);
   return fmt::format("{:#x}", static_cast<uint64_t>(result));
 }
-
-}  // namespace
 
 guest::Space KernelObserver::ObserveSpace(const Task& task) {
   guest::Space space;
@@ -34,10 +26,10 @@ guest::Space KernelObserver::ObserveSpace(const Task& task) {
   for (const Vma& vma : task.mm->vmas) {
     const std::vector<uint64_t> entries = Pagemap(task, vma.start, vma.NrPages());
     for (size_t i = 0; i < entries.size(); ++i) {
-      if ((entries[i] & ~kSoftDirtyOnly) == 0) continue;
+      if ((entries[i] & ~kPmSoftDirty) == 0) continue;
       space.pages.push_back({vma.start.value + i * kPageSize, entries[i]});
-      const uint64_t pfn = entries[i] & kPfnMask;
-      if ((entries[i] & kPresent) && pfn != 0 && (what_ & OBSERVE_FRAMES)) {
+      const uint64_t pfn = entries[i] & kPmPfnMask;
+      if ((entries[i] & kPmPresent) && pfn != 0 && (what_ & OBSERVE_FRAMES)) {
         state_.frames.try_emplace(
             pfn, observe_frame{pfn, KpageCount(kernel_, Pfn(pfn)), KpageFlags(kernel_, Pfn(pfn))});
       }
@@ -95,8 +87,8 @@ std::string StateText(const guest::State& state, uint32_t what) {
     if (!(what & OBSERVE_PAGES)) continue;
     for (const observe_page& page : space->second.pages) {
       out += fmt::format("{:012x} {:016x}", page.vaddr, page.entry);
-      const auto frame = state.frames.find(page.entry & kPfnMask);
-      if ((page.entry & kPresent) && frame != state.frames.end()) {
+      const auto frame = state.frames.find(page.entry & kPmPfnMask);
+      if ((page.entry & kPmPresent) && frame != state.frames.end()) {
         out += fmt::format(" pfn {:#x} count {} flags {:#x}", frame->first, frame->second.count,
                            frame->second.flags);
       }

@@ -35,6 +35,8 @@ class KernelObserver {
 // format; pages as "ADDRESS ENTRY [pfn N count C flags F]".
 std::string StateText(const guest::State& state, uint32_t what);
 nlohmann::json StateJson(const guest::State& state, uint32_t what);
+// A result as strace prints it: "-1 ENOMEM", "3", "0x7ffff7ff0000".
+std::string ResultText(int64_t result);
 // "= 0x7ffff7ff0000", "= -1 ENOMEM", "--- SIGSEGV {si_code=SEGV_MAPERR, si_addr=0x10} ---".
 std::string OutcomeText(const guest::Outcome& outcome);
 

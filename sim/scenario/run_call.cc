@@ -5,15 +5,18 @@
 
 #include "fmt/format.h"
 #include "sim/kernel/shm.h"
+#include "sim/mm/mman.h"
 #include "sim/mm/rmap.h"
 #include "sim/mm/verbs.h"
 #include "sim/scenario/eval.h"
+#include "sim/scenario/observation.h"
 #include "sim/scenario/runner.h"
 
 namespace mmsim::scenario {
 namespace {
 
-constexpr uint64_t kMapFixed = 0x10, kMapAnonymous = 0x20;
+using mman::kMapAnonymous, mman::kMapFixed;
+
 constexpr uint32_t kReadWrite = 2;                              // O_RDWR
 constexpr uint64_t kGetDescriptorFlags = 1, kGetFileFlags = 3;  // F_GETFD, F_GETFL
 
@@ -23,14 +26,6 @@ bool MakesTask(Sys sys) {
 
 bool IsExec(Sys sys) {
   return sys == Sys::k_execve || sys == Sys::k_execveat;
-}
-
-std::string ResultText(int64_t value) {
-  if (value < 0 && value >= -4095) {
-    return fmt::format("-1 {}", ErrnoName(static_cast<Errno>(static_cast<int32_t>(-value))));
-  }
-  return value >= 0 && value < 4096 ? fmt::format("{}", value)
-                                    : fmt::format("{:#x}", static_cast<uint64_t>(value));
 }
 
 int64_t RecordedResult(const Step& step) {

@@ -76,7 +76,7 @@ absl::Status Runner::RunAll(const AfterStep& after_step) {
     if (absl::Status s = Complete(step, after_step); !s.ok()) return s;
   }
   if (absl::Status s = CompleteUpTo(~uint32_t{0}, after_step); !s.ok()) return s;
-  while (!pending_signal_.empty()) SettleSignal(pending_signal_.begin()->first);
+  while (!unsettled_.empty()) SettleSignal(*unsettled_.begin());
   return absl::OkStatus();
 }
 
@@ -258,9 +258,9 @@ absl::StatusOr<bool> Runner::DoAccess(const Step& step, guest::Outcome* outcome)
   }
   *outcome = AccessOutcome(result);
   if (access.kind == AccessKind::kLoad) outcome->out[0] = loaded.substr(0, result.done_bytes);
-  last_signal_[task->pid] = {&step, result.signal, result.traps};
+  last_access_[task->pid] = {&step, result.signal, result.traps};
   if (!result.ok()) {
-    pending_signal_[task->pid] = {&step, result.signal, result.traps};
+    unsettled_.insert(task->pid);
     return true;
   }
   if (!options_.check_results) return true;
@@ -274,18 +274,16 @@ absl::StatusOr<bool> Runner::DoAccess(const Step& step, guest::Outcome* outcome)
 
 // An access that came to a signal which no line expects.
 void Runner::SettleSignal(int pid) {
-  const auto pending = pending_signal_.find(pid == kNoPid ? first_pid_ : pid);
-  if (pending == pending_signal_.end()) return;
-  const Pending p = pending->second;
-  pending_signal_.erase(pending);
-  if (options_.check_results) AddMismatch(*p.step, "no signal", SignalText(p.signal));
+  const int process = pid == kNoPid ? first_pid_ : pid;
+  if (unsettled_.erase(process) == 0 || !options_.check_results) return;
+  const LastAccess& access = last_access_[process];
+  AddMismatch(*access.step, "no signal", SignalText(access.signal));
 }
 
 absl::Status Runner::DoSignal(const Step& step) {
   if (step.nr_args == 0) return absl::OkStatus();
   const int pid = step.pid == kNoPid ? first_pid_ : step.pid;
-  const auto pending = pending_signal_.find(pid);
-  if (pending == pending_signal_.end()) {
+  if (!unsettled_.contains(pid)) {
     // A log's signals come from accesses that it does not show, or from other processes.
     if (options_.check_results && !scenario_.is_log() &&
         (step.Name() == "SIGSEGV" || step.Name() == "SIGBUS")) {
@@ -295,8 +293,8 @@ absl::Status Runner::DoSignal(const Step& step) {
   }
   absl::StatusOr<LoweredSignal> expected = LowerSignal(scenario_, step, kernel_->arch(), names_);
   if (!expected.ok()) return expected.status();
-  const Pending p = pending->second;
-  pending_signal_.erase(pending);
+  const LastAccess& p = last_access_[pid];
+  unsettled_.erase(pid);
   const bool same =
       SignalNumber(expected->name) == p.signal.signo &&
       (expected->code.empty() || expected->code == SignalCodeName(p.signal.signo, p.signal.code)) &&

@@ -17,6 +17,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -134,14 +135,14 @@ class Runner {
   // known yet.
   std::map<std::pair<const FilesTable*, int>, int> unknown_flags_;
   std::vector<const Step*> in_flight_;  // calls that began and have not returned
-  // An access of `pid` that came to a signal, until the line that expects it.
-  struct Pending {
+  // What the last access of a process came to.
+  struct LastAccess {
     const Step* step = nullptr;
     SigInfo signal;
     std::vector<TrapRecord> traps;
   };
-  std::map<int, Pending> pending_signal_;
-  std::map<int, Pending> last_signal_;  // of `expect PID signal` and `expect PID error_code`
+  std::map<int, LastAccess> last_access_;
+  std::set<int> unsettled_;  // processes whose last access came to a signal that no line has expected yet
 };
 
 }  // namespace mmsim::scenario

@@ -4,13 +4,14 @@
 // takes effect when it returned; only where its recorded result cannot be had that way are calls that were in
 // flight with it carried out first: those that would then give their own recorded results, or that free the
 // place it was given.
+#include "sim/mm/mman.h"
 #include "sim/mm/verbs.h"
 #include "sim/scenario/runner.h"
 
 namespace mmsim::scenario {
 namespace {
 
-constexpr uint64_t kMapFixed = 0x10, kMapFixedNoreplace = 0x100000;
+using mman::kMapAnonymous, mman::kMapFixed, mman::kMapFixedNoreplace;
 
 bool FreesAddresses(Sys sys) {
   return sys == Sys::k_munmap || sys == Sys::k_mremap || sys == Sys::k_brk || sys == Sys::k_shmdt;
@@ -64,7 +65,8 @@ bool Runner::WouldReproduce(const Step& step) {
   if (task == nullptr || task->mm == nullptr) return true;
   if (!Lower(scenario_, step, kernel_->arch(), names_, &call_).ok()) return true;
   if (call_.Value(3) & (kMapFixed | kMapFixedNoreplace)) return true;
-  FileRef file = (call_.Value(3) & 0x20) ? FileRef() : task->files->Get(static_cast<int32_t>(call_.Value(4)));
+  FileRef file =
+      (call_.Value(3) & kMapAnonymous) ? FileRef() : task->files->Get(static_cast<int32_t>(call_.Value(4)));
   const uint64_t len = (call_.Value(1) + kPageSize - 1) & kPageMask;
   uint64_t addr = call_.Value(0) & kPageMask;
   const int64_t found = GetUnmappedArea(*task->mm, task->AsCurrent(), file, addr, len,

@@ -1,42 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/scenario/verify.h"
 
-#include <charconv>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <map>
 #include <set>
 
 #include "fmt/format.h"
 #include "sim/audit/validator.h"
 #include "sim/kernel/procfs.h"
+#include "sim/scenario/recording.h"
 
 namespace mmsim::scenario {
 namespace {
-
-namespace fs = std::filesystem;
-
-std::string ReadWhole(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return std::string(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
-}
-
-// The lines of `env`: NAME VALUE...
-std::map<std::string, std::string> ReadEnv(const fs::path& path) {
-  std::map<std::string, std::string> env;
-  std::ifstream in(path);
-  for (std::string name, rest; in >> name && std::getline(in, rest);) {
-    env[name] = rest.empty() ? rest : rest.substr(1);
-  }
-  return env;
-}
-
-uint64_t Number(std::string_view text, uint64_t otherwise) {
-  if (text == "unlimited") return kRlimInfinity;
-  uint64_t value = 0;
-  return std::from_chars(text.data(), text.data() + text.size(), value).ec == std::errc() ? value : otherwise;
-}
 
 // A line as it is compared; empty when it is not.
 std::string Comparable(const MapsLine& line) {
@@ -47,34 +20,30 @@ std::string Comparable(const MapsLine& line) {
   return fmt::format("{:x}-{:x} {} {:x} {}", line.start, line.end, line.perms, line.offset_bytes, line.name);
 }
 
-std::vector<std::string> ComparableLines(std::string_view maps) {
+std::vector<std::string> ComparableLines(const std::vector<MapsLine>& lines) {
   std::vector<std::string> out;
-  while (!maps.empty()) {
-    const std::string_view text = maps.substr(0, maps.find('\n'));
-    maps.remove_prefix(std::min(maps.size(), text.size() + 1));
-    MapsLine line;
-    if (!ParseMapsLine(text, &line)) continue;
+  for (const MapsLine& line : lines) {
     if (std::string comparable = Comparable(line); !comparable.empty()) out.push_back(std::move(comparable));
   }
   return out;
 }
 
-class Folder : public RecordedMaps {
+class Listings : public RecordedMaps {
  public:
-  Folder(fs::path dir, VerifyResult* result) : dir_(std::move(dir)), result_(result) {}
+  Listings(const Recording& recording, VerifyResult* result) : recording_(recording), result_(result) {}
 
   std::string Start(int pid, int nth) override {
-    if (nth > 1) return ReadWhole(dir_ / fmt::format("start.{}.{}", pid, nth));
-    return ReadWhole(dir_ / fmt::format("start.{}", pid));
+    const RecordedListing* start = recording_.Start(pid, nth);
+    return start == nullptr ? std::string() : start->text;
   }
 
   void AtEnd(Kernel& kernel, const Task& task, const Step& step) override {
     if (!compared_.insert(task.tgid).second) return;
-    const std::string recorded = ReadWhole(dir_ / fmt::format("end.{}", task.tgid));
-    if (recorded.empty()) return;
+    const RecordedListing* end = recording_.End(task.tgid);
+    if (end == nullptr) return;
     ++result_->processes;
-    const std::vector<std::string> expected = ComparableLines(recorded);
-    const std::vector<std::string> actual = ComparableLines(MapsText(kernel, task));
+    const std::vector<std::string> expected = ComparableLines(end->lines);
+    const std::vector<std::string> actual = ComparableLines(MapsLines(kernel, *task.mm));
     if (expected == actual) {
       ++result_->identical;
       return;
@@ -89,26 +58,22 @@ class Folder : public RecordedMaps {
 
   // Processes that have an end file and never came to an exit_group in the log.
   void CountMissing() {
-    for (const auto& entry : fs::directory_iterator(dir_)) {
-      const std::string name = entry.path().filename();
-      if (!name.starts_with("end.")) continue;
-      const int pid = static_cast<int>(Number(name.substr(4), 0));
-      if (compared_.contains(pid)) continue;
+    for (const auto& [pid, process] : recording_.processes) {
+      if (!process.end || compared_.contains(pid)) continue;
       ++result_->processes;
       result_->differences.push_back(fmt::format("process {}: the log has no exit_group of it", pid));
     }
   }
 
  private:
-  const fs::path dir_;
+  const Recording& recording_;
   VerifyResult* result_;
   std::set<int> compared_;
 };
 
-void Prepare(Kernel& kernel, const std::map<std::string, std::string>& env) {
-  auto value = [&env](const char* name, uint64_t otherwise) {
-    const auto it = env.find(name);
-    return it == env.end() ? otherwise : Number(it->second, otherwise);
+void Prepare(Kernel& kernel, const RecordedEnv& env) {
+  const auto value = [&env](const char* name, uint64_t otherwise) {
+    return env.Number(name).value_or(otherwise);
   };
   Sysctls& s = kernel.sysctls();
   s.overcommit_memory = static_cast<int>(value("overcommit_memory", 0));
@@ -123,49 +88,37 @@ void Prepare(Kernel& kernel, const std::map<std::string, std::string>& env) {
                                                                {"RLIMIT_MEMLOCK", Rlimit::kMemlock},
                                                                {"RLIMIT_NOFILE", Rlimit::kNofile}};
   for (const auto& [name, which] : kLimits) {
-    const auto it = env.find(name);
-    if (it == env.end()) continue;
-    const size_t space = it->second.find(' ');
-    RlimitPair& limit = kernel.default_rlimits()[which];
-    limit.cur = Number(it->second.substr(0, space), limit.cur);
-    if (space != std::string::npos) limit.max = Number(it->second.substr(space + 1), limit.max);
+    if (const auto limit = env.Limit(name)) kernel.default_rlimits()[which] = {limit->soft, limit->hard};
   }
+}
+
+// "6.12" of "6.12.117+deb12-cloud-amd64".
+std::string ProfileOf(const std::string& release) {
+  return release.substr(0, release.find('.', release.find('.') + 1));
 }
 
 }  // namespace
 
 absl::StatusOr<VerifyResult> Verify(const std::string& dir, const VerifyOptions& options) {
-  std::error_code error;
-  if (!fs::is_directory(dir, error)) {
-    return absl::InvalidArgumentError(fmt::format("{}:1:1: expected the folder of a recording", dir));
-  }
-  const fs::path plain = fs::path(dir) / "strace.log";
-  absl::StatusOr<std::unique_ptr<Scenario>> scenario =
-      Scenario::Open(fs::exists(plain, error) ? plain.string() : plain.string() + ".gz");
+  const absl::StatusOr<Recording> recording = LoadRecording(dir);
+  if (!recording.ok()) return recording.status();
+  absl::StatusOr<std::unique_ptr<Scenario>> scenario = Scenario::Open(recording->log);
   if (!scenario.ok()) return scenario.status();
-  const std::map<std::string, std::string> env = ReadEnv(fs::path(dir) / "env");
-  const auto machine = env.find("architecture");
-  const auto release = env.find("kernel");
+  const RecordedEnv& env = recording->env;
 
   VerifyResult result;
-  Folder folder(dir, &result);
+  Listings listings(*recording, &result);
   RunnerOptions run;
-  run.kernel.arch = machine != env.end() && machine->second == "aarch64" ? Arch::kArm64 : Arch::kX86_64;
+  run.kernel.arch = env.arch.value_or(Arch::kX86_64);
   run.kernel.open_world = true;
-  std::string profile = options.profile;
-  if (profile.empty() && release != env.end()) {
-    const size_t minor_end = release->second.find('.', release->second.find('.') + 1);
-    profile = release->second.substr(0, minor_end);
-  }
+  std::string profile = options.profile.empty() ? ProfileOf(env.kernel) : options.profile;
   if (!options.profile.empty() && FindProfile(profile, run.kernel.arch) == nullptr) {
     return absl::InvalidArgumentError(fmt::format("{}: there is no kernel profile named {}", dir, profile));
   }
   if (profile.empty() || FindProfile(profile, run.kernel.arch) == nullptr) profile = "6.12";
   run.kernel.profile = profile;
-  if (const auto total = env.find("MemTotal"); total != env.end()) {
-    run.kernel.total_ram_bytes = Number(total->second, uint64_t{1} << 20) * 1024;
-  }
-  run.recorded = &folder;
+  if (const auto total_kb = env.Number("memtotal")) run.kernel.total_ram_bytes = *total_kb * 1024;
+  run.recorded = &listings;
   run.prepare = [&env](Kernel& kernel) { Prepare(kernel, env); };
   if (options.audit) {
     run.audit = [&result](Kernel& kernel) {
@@ -174,7 +127,7 @@ absl::StatusOr<VerifyResult> Verify(const std::string& dir, const VerifyOptions&
   }
   Runner runner(**scenario, run);
   if (absl::Status s = runner.RunAll(); !s.ok()) return s;
-  folder.CountMissing();
+  listings.CountMissing();
   result.mismatches = runner.mismatches();
   for (const auto& [name, count] : runner.skipped()) {
     result.skipped += fmt::format("{}{} {}", result.skipped.empty() ? "" : ", ", name, count);
