@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program `mmsim`: each command adds itself; nothing is done here.
 #include "CLI/CLI.hpp"
+#include "sim/cli/compare.h"
 #include "sim/cli/record.h"
 #include "sim/cli/run.h"
 #include "sim/cli/verify.h"
@@ -9,6 +10,7 @@ int main(int argc, char** argv) {
   CLI::App app("A simulator of the Linux memory manager", "mmsim");
   app.require_subcommand(1);
   int exit_status = 0;
+  mmsim::cli::AddCompareCommand(app, exit_status);
   mmsim::cli::AddRecordCommand(app, exit_status);
   mmsim::cli::AddRunCommand(app, exit_status);
   mmsim::cli::AddVerifyCommand(app, exit_status);

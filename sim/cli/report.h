@@ -3,6 +3,7 @@
 #pragma once
 
 #include "absl/status/status.h"
+#include "sim/scenario/lockstep.h"
 #include "sim/scenario/runner.h"
 
 namespace mmsim::cli {
@@ -11,6 +12,8 @@ inline constexpr int kExitOk = 0, kExitDiffers = 1, kExitCannot = 2;
 
 // One mismatch, on standard error: FILE:LINE:COLUMN, the line, what was expected and what came.
 void PrintMismatch(const scenario::Mismatch& mismatch);
+// Where a real kernel and the model differ, on standard output: FILE:LINE:COLUMN, the line, and both.
+void PrintStepDifference(Arch arch, const scenario::StepDifference& difference);
 // What is wrong with the input or the host, on standard error.
 void PrintError(const absl::Status& status);
 

@@ -271,7 +271,8 @@ int64_t MadvisePopulate(Mm& mm, VirtAddr start, uint64_t len_bytes, bool write, 
 uint64_t AccessRemoteVm(Mm& mm, VirtAddr address, void* buffer, uint64_t len_bytes, bool write, bool force,
                         const Current* current) {
   System& system = mm.system;
-  const GupFlags flags = kFollGet | kFollRemote | (write ? kFollWrite : 0) | (force ? kFollForce : 0);
+  const GupFlags flags =
+      kFollGet | kFollTouch | kFollRemote | (write ? kFollWrite : 0) | (force ? kFollForce : 0);
   auto* bytes = static_cast<uint8_t*>(buffer);
   uint64_t done = 0;
   while (done < len_bytes) {

@@ -190,7 +190,10 @@ void Comparer::CompareOutcome(const guest::Outcome& there, const guest::Outcome&
   }
   const auto died = [](const guest::Outcome& o) {
     std::string text;
-    for (const observe_died& d : o.died)
+    std::vector<observe_died> ends = o.died;
+    std::sort(ends.begin(), ends.end(),
+              [](const observe_died& a, const observe_died& b) { return a.process < b.process; });
+    for (const observe_died& d : ends)
       text += fmt::format("{}{} ({:#x})", text.empty() ? "" : ", ", d.process, d.wait_status);
     return text.empty() ? std::string("nobody") : text;
   };

@@ -46,7 +46,7 @@ class KnownDifferences {
 // What a run of comparisons came to.
 struct ComparisonCount {
   uint64_t steps = 0;        // calls and accesses carried out on both sides
-  uint64_t differences = 0;  // undeliberate ones
+  uint64_t differences = 0;  // steps with undeliberate ones
   uint64_t deliberate = 0;
 
   // "N steps compared, D differences", with a line about the deliberate ones before it where there are any.

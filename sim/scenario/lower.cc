@@ -2,6 +2,7 @@
 #include "sim/scenario/lower.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "fmt/format.h"
 #include "sim/scenario/eval.h"
@@ -31,6 +32,7 @@ class Lowering {
       if (const auto sys = ByNumber(step_.number)) call_.sys = *sys;
     }
     call_.number = call_.sys == kSysByNumber ? step_.number : SysNumberOn(call_.sys);
+    if (call_.number < 0 && !scenario_.is_log()) return Stand();
     const CallShape& shape = ShapeOf(call_.sys);
     strict_ = !scenario_.is_log() || (shape.maps_memory && step_.sys != kSysByNumber);
     if (!CheckCount(shape)) return false;
@@ -61,6 +63,24 @@ class Lowering {
       if (Number(static_cast<Sys>(i), arch_) == number) return static_cast<Sys>(i);
     }
     return std::nullopt;
+  }
+
+  // What a C library makes of a call that the architecture lacks: fork and vfork are clone there.
+  bool Stand() {
+    const bool is_vfork = call_.sys == Sys::k_vfork;
+    if (call_.sys != Sys::k_fork && !is_vfork) {
+      error_ = {step_.text, fmt::format("{} does not exist on {}", SysName(call_.sys),
+                                        arch_ == Arch::kArm64 ? "arm64" : "x86_64")};
+      return false;
+    }
+    call_.sys = Sys::k_clone;
+    call_.number = SysNumberOn(call_.sys);
+    call_.args.resize(5);
+    call_.args[0].value = SymbolValue("SIGCHLD", arch_).value_or(0);
+    if (!is_vfork) return true;
+    for (const std::string_view flag : {"CLONE_VM", "CLONE_VFORK"})
+      call_.args[0].value |= SymbolValue(flag, arch_).value_or(0);
+    return true;
   }
 
   bool CheckCount(const CallShape& shape) {
@@ -330,6 +350,18 @@ absl::Status Lower(const Scenario& scenario, const Step& step, Arch arch, const 
   Lowering lowering(scenario, step, arch, names, call);
   if (lowering.Run()) return absl::OkStatus();
   return scenario.ErrorAt(lowering.error().at, lowering.error().message);
+}
+
+std::string PointersAndStrings(std::string_view strings, uint64_t count, uint64_t address) {
+  std::string bytes((count + 1) * 8, '\0');
+  size_t at = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    const uint64_t pointer = address + bytes.size() + at;
+    std::memcpy(bytes.data() + i * 8, &pointer, sizeof(pointer));
+    at = strings.find('\0', at) + 1;
+  }
+  bytes += strings;
+  return bytes;
 }
 
 absl::StatusOr<uint64_t> Eval(const Scenario& scenario, std::string_view expression, Arch arch,

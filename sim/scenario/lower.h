@@ -57,6 +57,10 @@ using Names = absl::flat_hash_map<std::string, uint64_t>;
 absl::Status Lower(const Scenario& scenario, const Step& step, Arch arch, const Names& names,
                    LoweredCall* call);
 
+// An array of pointers to `count` strings (each with its NUL in `strings`), its NULL, and the strings behind
+// it, as it stands at `address`.
+std::string PointersAndStrings(std::string_view strings, uint64_t count, uint64_t address);
+
 struct LoweredAccess {
   AccessKind kind = AccessKind::kStore;
   uint64_t address = 0, len = 0;

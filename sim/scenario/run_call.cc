@@ -58,21 +58,23 @@ absl::StatusOr<Task*> Runner::AttachInTheMiddle(const Step& step) {
 
 absl::StatusOr<bool> Runner::DoCall(const Step& step, guest::Outcome* outcome) {
   Task* task = TaskOf(step);
-  if (task == nullptr && scenario_.is_log()) {
-    absl::StatusOr<Task*> attached = AttachInTheMiddle(step);
-    if (!attached.ok()) return attached.status();
-    task = *attached;
-  }
-  if (task == nullptr || !task->IsAlive()) {
-    if (scenario_.is_log()) return false;
-    return scenario_.ErrorAt(step.text, fmt::format("there is no live process {}", step.pid));
+  if (scenario_.is_log()) {
+    if (task == nullptr) {
+      absl::StatusOr<Task*> attached = AttachInTheMiddle(step);
+      if (!attached.ok()) return attached.status();
+      task = *attached;
+    }
+    if (!task->IsAlive()) return false;
+  } else {
+    absl::StatusOr<Task*> victim = VictimOf(step);
+    if (!victim.ok()) return victim.status();
+    task = *victim;
   }
   if (step.sys == kSysByNumber || !Kernel::Models(step.sys)) {
     ++skipped_[step.sys == kSysByNumber ? "a call without a name" : std::string(SysName(step.sys))];
     return false;
   }
   if (absl::Status s = Lower(scenario_, step, kernel_->arch(), names_, &call_); !s.ok()) return s;
-  if (call_.number < 0 && !scenario_.is_log()) return false;  // this architecture lacks the call
   if (step.result == ResultKind::kUnfinished && MakesTask(step.sys)) return false;
   if (scenario_.is_log()) {
     KnowDescriptors(*task, call_);
@@ -92,7 +94,11 @@ absl::StatusOr<bool> Runner::DoCall(const Step& step, guest::Outcome* outcome) {
   if (result.status == SyscallResult::Status::kBlocked) outcome->ending = OBSERVE_ENDING_BLOCKED;
   if (result.status == SyscallResult::Status::kNoReturn) outcome->ending = OBSERVE_ENDING_DIED;
   for (const SyscallOutput& out : result.outputs) outcome->out[static_cast<uint32_t>(out.arg)] = out.bytes;
-  if (MakesTask(step.sys) && result.value > 0) outcome->made = static_cast<uint32_t>(result.value);
+  if (MakesTask(step.sys) && result.value > 0) {
+    outcome->made = static_cast<uint32_t>(result.value);
+    if (task->vfork_waiting) outcome->ending = OBSERVE_ENDING_SUSPENDED;
+    if (!scenario_.is_log()) PartScratch(*task, kernel_->FindTask(static_cast<int>(result.value)));
+  }
   if (step.result == ResultKind::kName) {
     names_[std::string(scenario_.ResultToken(step).substr(1))] = static_cast<uint64_t>(result.value);
   }
@@ -103,15 +109,6 @@ absl::StatusOr<bool> Runner::DoCall(const Step& step, guest::Outcome* outcome) {
 }
 
 SyscallResult Runner::Invoke(Task& task, const Step& step, const LoweredCall& call) {
-  SyscallArgs args;
-  args.lenient = scenario_.is_log();
-  for (size_t i = 0; i < call.args.size() && i < 6; ++i) {
-    const LoweredArg& arg = call.args[i];
-    args.value[i] = arg.value;
-    if (arg.kind == ArgKind::kIn || arg.kind == ArgKind::kInOut || arg.kind == ArgKind::kStrings) {
-      args.payload[i] = call.Bytes(i);
-    }
-  }
   if (MakesTask(step.sys) && step.result == ResultKind::kValue && step.value > 0) {
     kernel_->SetNextPid(static_cast<int>(step.value));
   }
@@ -119,9 +116,23 @@ SyscallResult Runner::Invoke(Task& task, const Step& step, const LoweredCall& ca
   const bool names_segment =
       step.sys == Sys::k_shmget && step.result == ResultKind::kValue && step.value >= 0;
   if (names_segment) kernel_->shm().SetNextId(static_cast<int>(step.value));
-  SyscallResult result = kernel_->Syscall(task, step.sys, args);
+  SyscallResult result = scenario_.is_log() ? InvokeLogged(task, call) : InvokeVictim(task, call);
   if (names_segment) kernel_->shm().SetNextId(-1);
   return result;
+}
+
+// A call of a log: the log says what is behind the pointers, as far as it matters.
+SyscallResult Runner::InvokeLogged(Task& task, const LoweredCall& call) {
+  SyscallArgs args;
+  args.lenient = true;
+  for (size_t i = 0; i < call.args.size() && i < 6; ++i) {
+    const LoweredArg& arg = call.args[i];
+    args.value[i] = arg.value;
+    if (arg.kind == ArgKind::kIn || arg.kind == ArgKind::kInOut || arg.kind == ArgKind::kStrings) {
+      args.payload[i] = call.Bytes(i);
+    }
+  }
+  return kernel_->Syscall(task, call.sys, args);
 }
 
 // execve: the listing that was recorded just after it decides, where there is one; else the program's ELF

@@ -5,22 +5,9 @@
 #include <charconv>
 
 #include "fmt/format.h"
-#include "uapi/victim.h"
 
 namespace mmsim::scenario {
 namespace {
-
-constexpr int kUnprivilegedId = 1000;
-
-// The victim that `pid N` lines start: the file that a guest executes too.
-FileFacts VictimFile(Arch arch) {
-  FileFacts facts;
-  const auto& bytes = arch == Arch::kX86_64 ? kVictim_x86_64 : kVictim_arm64;
-  facts.contents.assign(reinterpret_cast<const char*>(bytes), sizeof(bytes));
-  facts.size_bytes = sizeof(bytes);
-  facts.kind = InodeKind::kShmem;
-  return facts;
-}
 
 guest::Outcome AccessOutcome(const AccessResult& result) {
   guest::Outcome outcome;
@@ -55,7 +42,7 @@ std::string Quoted(std::string_view bytes) {
 
 Runner::Runner(const Scenario& scenario, const RunnerOptions& options)
     : scenario_(scenario), options_(options), kernel_(std::make_unique<Kernel>(options.kernel)) {
-  kernel_->vfs().Add("/victim", VictimFile(kernel_->arch()));
+  AddVictimFile();
   g_check_context = {scenario.file().c_str(), 0, 0};
   if (options_.prepare) options_.prepare(*kernel_);
 }
@@ -125,11 +112,12 @@ absl::StatusOr<bool> Runner::RunStep(const Step& step, guest::Outcome* outcome) 
       }
       break;
     case StepKind::kExit:
-      DoExit(step);
+      done = DoExit(step);
       break;
   }
   if (done.ok() && *done) {
     ++steps_done_;
+    if (!scenario_.is_log()) NoteDeaths(step.pid, outcome);
     if (options_.audit) options_.audit(*kernel_);
   }
   return done;
@@ -138,29 +126,6 @@ absl::StatusOr<bool> Runner::RunStep(const Step& step, guest::Outcome* outcome) 
 Task* Runner::TaskOf(const Step& step) {
   if (step.pid != kNoPid) return kernel_->FindTask(step.pid);
   return kernel_->FindTask(first_pid_);
-}
-
-absl::StatusOr<bool> Runner::DoSpawn(const Step& step, guest::Outcome* outcome) {
-  SpawnRequest request;
-  request.pid = step.pid;
-  request.path = "/victim";
-  request.argv = {"/victim"};
-  Result<Task*> task = kernel_->Spawn(request);
-  if (!task.ok()) {
-    return scenario_.ErrorAt(
-        step.text, fmt::format("process {} cannot be started: {}", step.pid, ErrnoName(task.error())));
-  }
-  bool privileged = false;
-  for (int i = 0; i < step.nr_args; ++i) privileged |= scenario_.Arg(step, i) == "privileged";
-  if (!privileged) {
-    Credentials& cred = (*task)->cred;
-    cred.uid = cred.gid = kUnprivilegedId;
-    cred.cap_ipc_lock = cred.cap_sys_admin = cred.cap_sys_rawio = false;
-    cred.cap_sys_resource = cred.cap_ipc_owner = false;
-  }
-  if (first_pid_ == 0) first_pid_ = (*task)->pid;
-  outcome->result = (*task)->pid;
-  return true;
 }
 
 absl::StatusOr<bool> Runner::DoSet(const Step& step, guest::Outcome* outcome) {
@@ -233,10 +198,9 @@ absl::StatusOr<bool> Runner::DoInject(const Step& step) {
 }
 
 absl::StatusOr<bool> Runner::DoAccess(const Step& step, guest::Outcome* outcome) {
-  Task* task = TaskOf(step);
-  if (task == nullptr || !task->IsAlive()) {
-    return scenario_.ErrorAt(step.text, fmt::format("there is no live process {}", step.pid));
-  }
+  absl::StatusOr<Task*> victim = VictimOf(step);
+  if (!victim.ok()) return victim.status();
+  Task* task = *victim;
   LoweredAccess access;
   if (absl::Status s = LowerAccess(scenario_, step, kernel_->arch(), names_, &access); !s.ok()) return s;
   AccessResult result;
@@ -306,13 +270,13 @@ absl::Status Runner::DoSignal(const Step& step) {
 }
 
 // "+++ exited with 0 +++": the end of a thread that the model did not see leave, or of one that a signal
-// killed.
-void Runner::DoExit(const Step& step) {
+// killed. True: it is this step that ended it.
+bool Runner::DoExit(const Step& step) {
   Task* task = TaskOf(step);
-  if (task == nullptr) return;
-  if (task->IsAlive() && step.exit == ExitKind::kKilled) kernel_->Kill(*task, SignalNumber(step.Name()));
-  if (task->IsAlive() && step.exit == ExitKind::kExited)
-    kernel_->ExitTask(*task, static_cast<int>(step.value) << 8);
+  if (task == nullptr || !task->IsAlive()) return false;
+  if (step.exit == ExitKind::kKilled) kernel_->Kill(*task, SignalNumber(step.Name()));
+  if (step.exit == ExitKind::kExited) kernel_->ExitTask(*task, static_cast<int>(step.value) << 8);
+  return step.exit != ExitKind::kSuperseded;
 }
 
 void Runner::AddMismatch(const Step& step, std::string expected, std::string actual) {

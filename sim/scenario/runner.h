@@ -70,6 +70,8 @@ class Runner {
   absl::StatusOr<bool> RunStep(const Step& step, guest::Outcome* outcome);
 
   Kernel& kernel() { return *kernel_; }
+  // The last call, as it was lowered.
+  const LoweredCall& last_call() const { return call_; }
   const std::vector<Mismatch>& mismatches() const { return mismatches_; }
   uint64_t steps_done() const { return steps_done_; }
   // Calls that the model lacks, by name, and how often they were skipped.
@@ -85,6 +87,7 @@ class Runner {
   // run_call.cc
   absl::StatusOr<bool> DoCall(const Step& step, guest::Outcome* outcome);
   SyscallResult Invoke(Task& task, const Step& step, const LoweredCall& call);
+  SyscallResult InvokeLogged(Task& task, const LoweredCall& call);
   SyscallResult Exec(Task& task, const Step& step, const LoweredCall& call);
   void KnowDescriptors(Task& task, const LoweredCall& call);
   bool LearnDescriptor(Task& task, const Step& step, const LoweredCall& call);
@@ -103,12 +106,19 @@ class Runner {
   absl::Status RunNow(const Step& step, const AfterStep& after_step);
   absl::StatusOr<bool> DoAccess(const Step& step, guest::Outcome* outcome);
   absl::Status DoSignal(const Step& step);
-  absl::StatusOr<bool> DoSpawn(const Step& step, guest::Outcome* outcome);
   absl::StatusOr<bool> DoSet(const Step& step, guest::Outcome* outcome);
   absl::StatusOr<bool> DoLimit(const Step& step, guest::Outcome* outcome);
   absl::StatusOr<bool> DoInject(const Step& step);
   absl::Status DoLet(const Step& step);
-  void DoExit(const Step& step);
+  bool DoExit(const Step& step);
+  // run_victim.cc
+  void AddVictimFile();
+  absl::StatusOr<bool> DoSpawn(const Step& step, guest::Outcome* outcome);
+  absl::StatusOr<Task*> SpawnVictim(const Step& step, int pid, bool privileged);
+  absl::StatusOr<Task*> VictimOf(const Step& step);
+  SyscallResult InvokeVictim(Task& task, const LoweredCall& call);
+  void PartScratch(Task& parent, Task* child);
+  void NoteDeaths(int pid_of_step, guest::Outcome* outcome);
   // check_expect.cc
   absl::Status CheckExpect(const Step& step);
   absl::Status CheckMaps(const Step& step, const Expect& expect, const Task& task);
@@ -142,6 +152,7 @@ class Runner {
     std::vector<TrapRecord> traps;
   };
   std::map<int, LastAccess> last_access_;
+  std::set<int> alive_;      // a file written by hand: processes that lived after the last step
   std::set<int> unsettled_;  // processes whose last access came to a signal that no line has expected yet
 };
 

@@ -59,6 +59,8 @@ enum class ResultKind : uint8_t {
 
 // The process of a file whose lines name none.
 inline constexpr int32_t kNoPid = 0;
+// What that process is called.
+inline constexpr int32_t kDefaultPid = 100;
 
 // A system call that no table names (`syscall_0x1ce(...)`; its number is in Step::number) or that strace
 // could not tell (`???`; number is -1).

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/cli/compare.h"
+
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fmt/format.h"
+#include "sim/cli/report.h"
+#include "sim/cli/scenario_files.h"
+#include "sim/guest/guest.h"
+#include "sim/scenario/lockstep.h"
+
+namespace mmsim::cli {
+namespace {
+
+struct Request {
+  std::vector<std::string> paths, archs = {"x86_64"};
+  std::string differences;
+  bool audit = false, without_smaps = false;
+};
+
+using Scenarios = std::vector<std::unique_ptr<scenario::Scenario>>;
+
+absl::Status CompareOn(Arch arch, const Request& request, const Scenarios& scenarios,
+                       scenario::KnownDifferences* known, scenario::ComparisonCount* total) {
+  absl::StatusOr<std::unique_ptr<guest::Guest>> guest = guest::Guest::Boot({.arch = arch, .image = {}});
+  if (!guest.ok()) return guest.status();
+  absl::StatusOr<scenario::GuestFacts> facts = scenario::AskFacts(**guest);
+  if (!facts.ok()) return facts.status();
+  scenario::LockstepOptions options;
+  options.arch = arch;
+  options.audit = request.audit;
+  options.known = known;
+  if (request.without_smaps) options.observe &= ~uint32_t{OBSERVE_SMAPS};
+  options.on_difference = [arch](const scenario::StepDifference& d) { PrintStepDifference(arch, d); };
+  absl::StatusOr<scenario::ComparisonCount> count = scenario::Lockstep(**guest, *facts, scenarios, options);
+  if (!count.ok()) return count.status();
+  total->steps += count->steps;
+  total->differences += count->differences;
+  total->deliberate += count->deliberate;
+  return absl::OkStatus();
+}
+
+int Compare(const Request& request) {
+  absl::StatusOr<Scenarios> scenarios = OpenAll(request.paths);
+  if (!scenarios.ok()) {
+    PrintError(scenarios.status());
+    return kExitCannot;
+  }
+  scenario::KnownDifferences known;
+  if (!request.differences.empty()) {
+    std::ifstream in(request.differences, std::ios::binary);
+    const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+    if (!in) {
+      fmt::print(stderr, "{}: cannot be read\n", request.differences);
+      return kExitCannot;
+    }
+    absl::StatusOr<scenario::KnownDifferences> parsed =
+        scenario::KnownDifferences::Parse(text, request.differences);
+    if (!parsed.ok()) {
+      PrintError(parsed.status());
+      return kExitCannot;
+    }
+    known = *std::move(parsed);
+  }
+  scenario::ComparisonCount total;
+  for (const std::string& name : request.archs) {
+    const absl::Status status =
+        CompareOn(name == "arm64" ? Arch::kArm64 : Arch::kX86_64, request, *scenarios, &known, &total);
+    if (!status.ok()) {
+      PrintError(status);
+      return kExitCannot;
+    }
+  }
+  for (const std::string& id : known.Unmatched()) {
+    fmt::print(stderr, "{}: {} matched nothing\n", request.differences, id);
+  }
+  fmt::print("{}\n", total.LastLines());
+  return !known.Unmatched().empty() && total.ExitStatus() == kExitOk ? kExitDiffers : total.ExitStatus();
+}
+
+}  // namespace
+
+void AddCompareCommand(CLI::App& app, int& exit_status) {
+  auto request = std::make_shared<Request>();
+  CLI::App* command = app.add_subcommand(
+      "compare", "carries scenarios out in the simulator and on a real kernel, and compares every step");
+  command->footer("Example: mmsim compare --arch x86_64,arm64 scenarios/first");
+  command->add_option("FILE", request->paths, "scenario files, or folders of them")->required();
+  command->add_option("--arch", request->archs, "x86_64, arm64 or both, comma-separated")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember({"x86_64", "arm64"}));
+  command->add_option("--differences", request->differences,
+                      "a file of deliberate differences, each of which must match something");
+  command->add_flag("--audit", request->audit, "run the validator after each step");
+  command->add_flag("--without-smaps", request->without_smaps, "do not compare smaps: twice as fast");
+  command->callback([request, &exit_status] { exit_status = Compare(*request); });
+}
+
+}  // namespace mmsim::cli
