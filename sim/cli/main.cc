@@ -2,8 +2,10 @@
 // The program `mmsim`: each command adds itself; nothing is done here.
 #include "CLI/CLI.hpp"
 #include "sim/cli/compare.h"
+#include "sim/cli/generate.h"
 #include "sim/cli/record.h"
 #include "sim/cli/run.h"
+#include "sim/cli/shrink.h"
 #include "sim/cli/verify.h"
 
 int main(int argc, char** argv) {
@@ -11,8 +13,10 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   int exit_status = 0;
   mmsim::cli::AddCompareCommand(app, exit_status);
+  mmsim::cli::AddGenerateCommand(app, exit_status);
   mmsim::cli::AddRecordCommand(app, exit_status);
   mmsim::cli::AddRunCommand(app, exit_status);
+  mmsim::cli::AddShrinkCommand(app, exit_status);
   mmsim::cli::AddVerifyCommand(app, exit_status);
   try {
     app.parse(argc, argv);

@@ -97,12 +97,16 @@ Pfn WithdrawTable(Mm& mm, EntryPtr pmd) {
   return table;
 }
 
+bool ThpEnabled(const Vma& vma) {
+  const System& system = vma.mm->system;
+  if (!system.profile.thp || vma.mm->thp_disabled || vma.Has(kVmNoHugepage)) return false;
+  const ThpMode mode = system.sysctl.transparent_hugepage;
+  return mode == ThpMode::kAlways || (mode == ThpMode::kMadvise && vma.Has(kVmHugepage));
+}
+
 // Linux: mm/huge_memory.c thp_vma_allowable_orders() with TVA_IN_PF, of order PMD_ORDER
 bool ThpVmaAllowable(const Vma& vma) {
-  const KernelProfile& profile = vma.mm->system.profile;
-  if (!vma.IsAnonymous() || !profile.thp || vma.mm->thp_disabled) return false;
-  if (!profile.thp_always && !vma.Has(kVmHugepage)) return false;
-  if (vma.Has(kVmNoHugepage)) return false;
+  if (!vma.IsAnonymous() || !ThpEnabled(vma)) return false;
   // A stack that exec is still building: vma_is_temporary_stack()
   constexpr VmFlags kTemporary = kVmStackIncompleteSetup;
   return (vma.flags & kTemporary) != kTemporary;

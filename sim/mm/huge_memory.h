@@ -12,6 +12,10 @@
 
 namespace mmsim {
 
+// Whether the mode of the machine, the process and the VMA's advice allow huge pages in it. Linux:
+// include/linux/huge_mm.h thp_vma_allowable_orders()
+bool ThpEnabled(const Vma& vma);
+
 // Whether a huge page may stand at `haddr` in the VMA as it lies. Linux: thp_vma_suitable_order()
 inline bool ThpVmaSuitable(const Vma& vma, VirtAddr haddr) {
   if (!vma.IsAnonymous() && (((vma.start.value >> kPageShift) - vma.pgoff) & (kHugePages - 1)) != 0) {

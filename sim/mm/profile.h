@@ -23,9 +23,7 @@ struct KernelProfile {
 
   // CONFIG_MEM_SOFT_DIRTY: x86-64 has it, arm64 not (before 6.19).
   bool soft_dirty = true;
-  // CONFIG_TRANSPARENT_HUGEPAGE and the mode of /sys/kernel/mm/transparent_hugepage/enabled.
-  bool thp = true;
-  bool thp_always = false;  // false: madvise
+  bool thp = true;  // CONFIG_TRANSPARENT_HUGEPAGE
   // Hardware management of the access flag and the dirty state on arm64 (FEAT_HAFDBS); always there on
   // x86-64.
   bool hw_afdbm = false;

@@ -33,6 +33,9 @@ struct EntrySink {
 };
 
 // /proc/sys/vm and friends, with the kernel's defaults.
+// /sys/kernel/mm/transparent_hugepage/enabled
+enum class ThpMode : uint8_t { kNever, kMadvise, kAlways };
+
 struct Sysctls {
   int overcommit_memory = 0;       // 0 guess, 1 always, 2 never
   uint64_t overcommit_ratio = 50;  // percent
@@ -45,6 +48,7 @@ struct Sysctls {
   uint64_t mmap_min_addr = 65536, dac_mmap_min_addr = 65536;
   uint64_t stack_guard_gap = 256;  // pages
   bool legacy_va_layout = false;
+  ThpMode transparent_hugepage = ThpMode::kMadvise;
 };
 
 struct System {

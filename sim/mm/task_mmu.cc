@@ -183,9 +183,7 @@ MemSizeStats SmapGatherStats(const Vma& vma) {
 }
 
 bool ThpEligible(const Vma& vma) {
-  const KernelProfile& profile = vma.mm->system.profile;
-  if (!vma.IsAnonymous() || !profile.thp || vma.mm->thp_disabled || vma.Has(kVmNoHugepage)) return false;
-  if (!profile.thp_always && !vma.Has(kVmHugepage)) return false;
+  if (!vma.IsAnonymous() || !ThpEnabled(vma)) return false;
   const VirtAddr last = vma.end - kHugeSize;
   return vma.end - vma.start >= kHugeSize && ThpVmaSuitable(vma, VirtAddr(last.value & kHugeMask));
 }

@@ -129,6 +129,8 @@ Task* Runner::TaskOf(const Step& step) {
 }
 
 absl::StatusOr<bool> Runner::DoSet(const Step& step, guest::Outcome* outcome) {
+  outcome->result = 0;
+  if (step.Name() == "transparent_hugepage") return SetThpMode(step);
   absl::StatusOr<uint64_t> value = Eval(scenario_, scenario_.Arg(step, 0), kernel_->arch(), names_);
   if (!value.ok()) return value.status();
   Sysctls& s = kernel_->sysctls();
@@ -149,8 +151,18 @@ absl::StatusOr<bool> Runner::DoSet(const Step& step, guest::Outcome* outcome) {
   if (name == "max_map_count") known = true, s.max_map_count = static_cast<int>(*value);
   if (name == "legacy_va_layout") known = true, s.legacy_va_layout = *value != 0;
   if (!known) return scenario_.ErrorAt(name.data(), "expected the name of a sysctl under /proc/sys/vm");
-  outcome->result = 0;
   return true;
+}
+
+absl::StatusOr<bool> Runner::SetThpMode(const Step& step) {
+  static constexpr std::pair<std::string_view, ThpMode> kModes[] = {
+      {"always", ThpMode::kAlways}, {"madvise", ThpMode::kMadvise}, {"never", ThpMode::kNever}};
+  for (const auto& [word, mode] : kModes) {
+    if (word != scenario_.Arg(step, 0)) continue;
+    kernel_->sysctls().transparent_hugepage = mode;
+    return true;
+  }
+  return scenario_.ErrorAt(scenario_.Arg(step, 0).data(), "expected always, madvise or never");
 }
 
 absl::StatusOr<bool> Runner::DoLimit(const Step& step, guest::Outcome* outcome) {
@@ -159,7 +171,7 @@ absl::StatusOr<bool> Runner::DoLimit(const Step& step, guest::Outcome* outcome) 
   absl::StatusOr<uint64_t> current = Eval(scenario_, scenario_.Arg(step, 0), kernel_->arch(), names_);
   if (!current.ok()) return current.status();
   RlimitPair& limit = kernel_->default_rlimits()[static_cast<Rlimit>(*which)];
-  limit.cur = *current;
+  limit.cur = limit.max = *current;
   if (step.nr_args > 1) {
     absl::StatusOr<uint64_t> maximum = Eval(scenario_, scenario_.Arg(step, 1), kernel_->arch(), names_);
     if (!maximum.ok()) return maximum.status();

@@ -107,6 +107,7 @@ class Runner {
   absl::StatusOr<bool> DoAccess(const Step& step, guest::Outcome* outcome);
   absl::Status DoSignal(const Step& step);
   absl::StatusOr<bool> DoSet(const Step& step, guest::Outcome* outcome);
+  absl::StatusOr<bool> SetThpMode(const Step& step);
   absl::StatusOr<bool> DoLimit(const Step& step, guest::Outcome* outcome);
   absl::StatusOr<bool> DoInject(const Step& step);
   absl::Status DoLet(const Step& step);

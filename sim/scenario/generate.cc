@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/scenario/generate.h"
+
+#include <algorithm>
+
+#include "fmt/format.h"
+#include "sim/scenario/generator.h"
+
+namespace mmsim::scenario {
+namespace {
+
+constexpr uint64_t kPageBytes = 0x1000;
+// Fixed addresses: room for small mappings, and for some that hold huge pages.
+constexpr uint64_t kFixedStart = 0x10000000, kFixedPages = 64;
+constexpr uint64_t kHugeStart = 0x20000000, kHugePages = 4 * 512;
+constexpr size_t kMaxRegions = 20;
+
+std::string Sum(const std::string& base, uint64_t bytes) {
+  if (bytes == 0) return base;
+  return fmt::format("{}+{:#x}", base, bytes);
+}
+
+}  // namespace
+
+Generator::Generator(const GenerateOptions& options)
+    : options_(options), random_(options.seed * 2 + (options.about == About::kPages)) {}
+
+std::string Generator::Run() {
+  text_ =
+      fmt::format("# mmsim generate, version {}: --seed {} --steps {} --about {}\n", kGeneratorVersion,
+                  options_.seed, options_.steps, options_.about == About::kPages ? "pages" : "address-space");
+  ChooseVerbs();
+  Settings();
+  Spawn();
+  uint64_t total = 0;
+  for (const uint32_t w : weights_) total += w;
+  while (done_ < options_.steps) {
+    std::vector<GeneratedProcess*> able;
+    for (const auto& p : processes_) {
+      if (!p->suspended) able.push_back(p.get());
+    }
+    if (able.empty()) {
+      Spawn();
+      continue;
+    }
+    process_ = able[random_.Below(able.size())];
+    uint64_t at = random_.Below(total);
+    size_t verb = 0;
+    while (at >= weights_[verb]) at -= weights_[verb++];
+    Verbs()[verb].emit(*this);
+  }
+  for (const auto& [call, count] : counts_) EmitLine(fmt::format("# {} {}", count, call));
+  return std::move(text_);
+}
+
+// Each scenario is about some of the verbs more than about others.
+void Generator::ChooseVerbs() {
+  static constexpr uint32_t kTimes[] = {0, 1, 1, 1, 5};
+  for (const Verb& verb : Verbs()) {
+    const uint32_t weight = options_.about == About::kPages ? verb.pages : verb.address_space;
+    weights_.push_back(weight * kTimes[random_.Below(std::size(kTimes))]);
+  }
+  weights_[0] = std::max<uint32_t>(weights_[0], 10);  // without any mmap there is nothing to do
+}
+
+void Generator::Settings() {
+  if (random_.Percent(12)) EmitLine(fmt::format("set overcommit_memory {}", random_.Below(2)));
+  if (random_.Percent(8)) {
+    limited_ = true;
+    EmitLine(fmt::format("set max_map_count {}", random_.Between(8, 40)));
+  }
+  if (random_.Percent(10)) {
+    limited_ = true;
+    static constexpr const char* kLimits[] = {"AS", "DATA", "STACK", "MEMLOCK"};
+    EmitLine(fmt::format("limit RLIMIT_{} {:#x}", OneOf(random_, kLimits),
+                         random_.Between(0, 0x400) * 0x1000 + 0x40000));
+  }
+  if (random_.Percent(options_.about == About::kPages ? 25 : 10)) {
+    static constexpr const char* kModes[] = {"always", "madvise", "never"};
+    EmitLine("set transparent_hugepage " + OneOf(random_, kModes));
+  }
+}
+
+void Generator::Spawn() {
+  const int pid = NewPid();
+  EmitLine(fmt::format("pid {}{}", pid, random_.Percent(15) ? " privileged" : ""));
+  GeneratedProcess process{
+      pid, pid, std::make_shared<GeneratedSpace>(), std::make_shared<std::vector<GeneratedFile>>(), 0, false};
+  AddProcess(std::move(process));
+  process_ = processes_.back().get();
+  AddRegion(fmt::format("{:#x}", kFixedStart), kFixedPages);
+}
+
+void Generator::EmitLine(const std::string& line) {
+  text_ += line;
+  text_ += '\n';
+}
+
+void Generator::Emit(const std::string& call, const std::string& result) {
+  EmitLine(fmt::format("{} {} = {}", process_->pid, call, result));
+  const std::string name = call.substr(0, call.find('('));
+  const auto count =
+      std::find_if(counts_.begin(), counts_.end(), [&](const auto& c) { return c.first == name; });
+  if (count != counts_.end()) {
+    ++count->second;
+  } else {
+    counts_.emplace_back(name, 1);
+  }
+  ++done_;
+}
+
+std::string Generator::NewName(char letter) {
+  return fmt::format("${}{}", letter, next_name_++);
+}
+
+void Generator::AddRegion(const std::string& base, uint64_t pages) {
+  std::vector<Region>& regions = process_->space->regions;
+  // The first is the range of fixed addresses.
+  if (regions.size() == kMaxRegions)
+    regions.erase(regions.begin() + 1 + static_cast<std::ptrdiff_t>(random_.Below(kMaxRegions - 1)));
+  regions.push_back({base, pages});
+}
+
+RangeText Generator::PickRange() {
+  const std::vector<Region>& regions = process_->space->regions;
+  const Region& region = regions[random_.Percent(40) ? 0 : random_.Below(regions.size())];
+  uint64_t first = random_.Below(region.pages),
+           pages = 1 + random_.Below(std::min<uint64_t>(8, region.pages - first));
+  if (random_.Percent(15)) first = 0, pages = region.pages;
+  if (random_.Percent(5)) pages += random_.Below(6);
+  uint64_t offset = 0, bytes = pages * kPageBytes;
+  if (random_.Percent(2)) offset = random_.Below(kPageBytes);
+  if (random_.Percent(4)) bytes -= random_.Below(kPageBytes);
+  if (random_.Percent(1)) bytes = 0;
+  return {Sum(region.base, first * kPageBytes + offset), fmt::format("{:#x}", bytes), pages};
+}
+
+std::string Generator::PickAddress(bool aligned) {
+  const std::vector<Region>& regions = process_->space->regions;
+  const Region& region = regions[random_.Percent(40) ? 0 : random_.Below(regions.size())];
+  return Sum(region.base,
+             random_.Below(region.pages) * kPageBytes + (aligned ? 0 : random_.Below(kPageBytes)));
+}
+
+std::string Generator::PickFixed(uint64_t pages) {
+  if (pages > kFixedPages)
+    return fmt::format("{:#x}",
+                       kHugeStart + random_.Below(kHugePages - std::min(pages, kHugePages - 1)) * kPageBytes);
+  return fmt::format("{:#x}", kFixedStart + random_.Below(kFixedPages - pages + 1) * kPageBytes);
+}
+
+uint64_t Generator::PickPages() {
+  if (random_.Percent(options_.about == About::kPages ? 8 : 3)) return random_.Between(512, 1536);
+  return 1 + random_.Below(random_.Percent(70) ? 6 : 24);
+}
+
+void Generator::Wake(GeneratedProcess& process) {
+  for (const auto& p : processes_) {
+    if (process.vfork_parent != 0 && p->pid == process.vfork_parent) p->suspended = false;
+  }
+  process.vfork_parent = 0;
+}
+
+void Generator::EndThread(int pid) {
+  for (const auto& p : processes_) {
+    if (p->pid == pid) Wake(*p);
+  }
+  std::erase_if(processes_, [pid](const auto& p) { return p->pid == pid; });
+}
+
+void Generator::EndGroup(int group) {
+  for (const auto& p : processes_) {
+    if (p->group == group) Wake(*p);
+  }
+  std::erase_if(processes_, [group](const auto& p) { return p->group == group; });
+}
+
+void Generator::OthersOfGroupEnd(int pid) {
+  int group = 0;
+  for (const auto& p : processes_) {
+    if (p->pid == pid) group = p->group;
+  }
+  for (const auto& p : processes_) {
+    if (p->group == group && p->pid != pid) Wake(*p);
+  }
+  std::erase_if(processes_, [&](const auto& p) { return p->group == group && p->pid != pid; });
+}
+
+std::string Generate(const GenerateOptions& options) {
+  return Generator(options).Run();
+}
+
+}  // namespace mmsim::scenario

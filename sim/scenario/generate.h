@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Random scenarios that mean something: most calls hit memory that is there, and at least half of them
+// succeed. A scenario depends on its seed and kGeneratorVersion alone, never on what the model does.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace mmsim::scenario {
+
+// Changes whenever the same seed gives another scenario.
+inline constexpr int kGeneratorVersion = 1;
+
+enum class About : uint8_t {
+  kAddressSpace,  // calls that shape address spaces, and accesses
+  kPages,         // accesses, forks, madvise, files, huge pages: what lies under the address spaces
+};
+
+struct GenerateOptions {
+  uint64_t seed = 1;
+  uint64_t steps = 200;  // calls and accesses
+  About about = About::kAddressSpace;
+};
+
+// The text of a scenario. Its first line names version, seed and options.
+std::string Generate(const GenerateOptions& options);
+
+}  // namespace mmsim::scenario
