@@ -28,10 +28,13 @@ void CountPageCaches(Census& census) {
 
 void CountOthers(Census& census) {
   System& system = census.system;
-  for (const FolioBatch* batch :
-       {&system.lru.add, &system.lru.deactivate, &system.lru.lazyfree, &system.lru.mlock}) {
-    for (uint32_t i = 0; i < batch->nr; ++i) census.AddRefs(batch->folios[i], 1);
-  }
+  const auto count = [&census](const auto& batch) {
+    for (uint32_t i = 0; i < batch.nr; ++i) census.AddRefs(batch.folios[i], 1);
+  };
+  count(system.lru.add);
+  count(system.lru.deactivate);
+  count(system.lru.lazyfree);
+  count(system.lru.mlock);
   for (const auto& [folio, refs] : system.gup_refs) census.frames[folio].refs += refs;
   census.AddRefs(system.zero_page, 1);
   if (system.huge_zero.value != 0) census.AddRefs(system.huge_zero, 1);

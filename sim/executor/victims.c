@@ -331,8 +331,10 @@ static int GetRegs(struct victim* v) {
   return Ptrace(PTRACE_GETREGSET, v->pid, NT_PRSTATUS, (unsigned long)&io) >= 0;
 }
 
-static void Run(struct victim* v, uint64_t pc, long request) {
+// `step`: one instruction.
+static void Run(struct victim* v, uint64_t pc, int step) {
   SetPc(&v->regs, pc);
+  SetStep(&v->regs, step);
   struct {
     void* base;
     size_t length;
@@ -343,7 +345,7 @@ static void Run(struct victim* v, uint64_t pc, long request) {
   if (v->interrupted != 2) v->interrupted = 0;
   made = executed_as = 0;
   SetState(v, VICTIM_RUNNING);
-  Resume(v, request);
+  Resume(v, step ? ARCH_STEP_REQUEST : PTRACE_CONT);
 }
 
 // What the stop of the victim `pid` after Run() means. `trap`: where its stub's trap is.
@@ -383,7 +385,7 @@ static struct run Explain(uint32_t pid, uint64_t trap) {
 
 struct run RunStub(struct victim* v, int stub) {
   const uint32_t pid = v->pid;
-  Run(v, VICTIM_STUB(stub), PTRACE_CONT);
+  Run(v, VICTIM_STUB(stub), 0);
   WaitForAll();
   // A thread that executed a program goes on under its leader's process id.
   return Explain(executed_as ? executed_as : pid, VICTIM_STUB(stub) + kStubLength[stub]);
@@ -391,7 +393,7 @@ struct run RunStub(struct victim* v, int stub) {
 
 struct run RunLeaderExit(struct victim* v) {
   const uint32_t status = 0;
-  Run(v, VICTIM_STUB(VICTIM_CALL), PTRACE_CONT);
+  Run(v, VICTIM_STUB(VICTIM_CALL), 0);
   SetState(v, VICTIM_ZOMBIE_LEADER);
   ++victims_generation;
   for (int i = 0; i < 1000 && StateInProc(v->pid) != 'Z'; ++i) SleepMs(1);
@@ -402,12 +404,12 @@ struct run RunLeaderExit(struct victim* v) {
 struct run RunFetch(struct victim* v, uint64_t address) {
   const uint32_t pid = v->pid;
   SetAccess(&v->regs, address, 0);
-  Run(v, VICTIM_STUB(VICTIM_JUMP), PTRACE_SINGLESTEP);
+  Run(v, VICTIM_STUB(VICTIM_JUMP), 1);
   WaitForAll();
   struct run run = Explain(pid, 0);
   if (run.ending != OBSERVE_ENDING_SIGNAL || run.signo != 5 || RegPc(&v->regs) != address) return run;
   SetNowhere(&v->regs);
-  Run(v, address, PTRACE_SINGLESTEP);
+  Run(v, address, 1);
   WaitForAll();
   run = Explain(pid, 0);
   // The signal is the fetch's when it names the instruction; anything else is the instruction's own doing.

@@ -114,6 +114,7 @@ void Kernel::ExitTask(Task& task, int code) {
   ReleaseResources(task);
   task.state = TaskState::kZombie;
   Reparent(task);
+  if (options_.on_exit) options_.on_exit(task.pid, code);
   if (!task.IsLeader()) {
     Unlink(task.signal->threads, &task);  // threads are reaped at once
     tasks_.erase(task.pid);
@@ -217,7 +218,7 @@ int64_t Do_waitid(Call& call) {
 void DeThread(Kernel& kernel, Task& task) {
   const std::vector<Task*> threads = task.signal->threads;
   for (Task* thread : threads) {
-    if (thread != &task) kernel.ExitTask(*thread, kSigKill);
+    if (thread != &task) kernel.ExitTask(*thread, 0);  // get_signal(): a group that execs has no exit code
   }
   if (task.IsLeader()) return;
   Task* leader = Leader(task);

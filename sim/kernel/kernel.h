@@ -8,6 +8,7 @@
 #include <absl/container/btree_map.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -36,6 +37,8 @@ struct KernelOptions {
   // A replay of a recording: a path that nobody declared is not -ENOENT but "not modelled", for the recorded
   // machine may have had it.
   bool open_world = false;
+  // Called when a task has ended, with what wait4 would report of it.
+  std::function<void(int pid, int code)> on_exit = nullptr;
 };
 
 // A page fault that an access met on its way, as the hardware reported it.

@@ -69,7 +69,10 @@ VmFaultResult HandleMmFaultLocked(Vma& vma, VirtAddr address, FaultFlags flags) 
 
 VmFaultResult HandleMmFault(Vma& vma, VirtAddr address, FaultFlags flags) {
   if (const VmFaultResult ret = SanitizeFaultFlags(vma, flags); ret != 0) return ret;
+  LruBatches& lru = vma.mm->system.lru;
+  lru.in_fault = !vma.Has(kVmSeqRead | kVmRandRead);  // vma_has_recency()
   VmFaultResult ret = HandleMmFaultLocked(vma, address, flags);
+  lru.in_fault = false;
   if (vma.Has(kVmDroppable)) ret &= ~kVmFaultOom;
   return ret;
 }

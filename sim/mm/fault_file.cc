@@ -72,7 +72,8 @@ VmFaultResult DoFaultAround(VmFault& vmf) {
 
 // Linux: mm/memory.c do_read_fault()
 VmFaultResult DoReadFault(VmFault& vmf) {
-  if (vmf.vma.ops != VmOps::kSpecial) {
+  // ipc/shm.c shm_vm_ops and special_mapping_vmops have no map_pages.
+  if (vmf.vma.ops != VmOps::kSpecial && vmf.vma.ops != VmOps::kSysvShm) {
     if (const VmFaultResult ret = DoFaultAround(vmf); ret != 0) return ret;
   }
   VmFaultResult ret = DoFaultOps(vmf);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The LRU batches of lru.h. Invariant: each page in a batch has one reference from it. Not modelled: the
-// lists, their generations, how often a page was mlocked (the first munlock ends it), batches of other CPUs.
+// lists, their generations, batches of other CPUs.
 #include "sim/mm/lru.h"
 
 #include "sim/mm/folio.h"
@@ -10,23 +10,29 @@
 namespace mmsim {
 namespace {
 
-// Linux: mm/swap.c lru_add(), mm/mlock.c __mlock_new_folio()
-void LruAdd(Page& page) {
+// Linux: mm/swap.c lru_add(), include/linux/mm_inline.h lru_gen_add_folio()
+void LruAdd(System& system, Pfn folio) {
+  Page& page = system.pages[folio];
   page.Clear(kPgUnevictable);
   if (page.Has(kPgMlocked)) {
     page.Clear(kPgActive);
     page.Set(kPgUnevictable);
+    system.lru.mlock_count[folio.value] = 0;
+  } else if (page.Has(kPgActive)) {
+    page.Clear(kPgActive | kPgReferenced);
   }
   page.Set(kPgLru);
 }
 
 // Linux: mm/swap.c lru_deactivate()
-void LruDeactivate(Page& page) {
+void LruDeactivate(System& system, Pfn folio) {
+  Page& page = system.pages[folio];
   if (page.Has(kPgLru) && !page.Has(kPgUnevictable)) page.Clear(kPgActive | kPgReferenced);
 }
 
 // Linux: mm/swap.c lru_lazyfree()
-void LruLazyfree(Page& page) {
+void LruLazyfree(System& system, Pfn folio) {
+  Page& page = system.pages[folio];
   if (!page.Has(kPgLru) || !page.IsAnon() || !page.Has(kPgSwapBacked) ||
       page.Has(kPgSwapCache | kPgUnevictable)) {
     return;
@@ -34,27 +40,17 @@ void LruLazyfree(Page& page) {
   page.Clear(kPgActive | kPgReferenced | kPgSwapBacked);
 }
 
-// Linux: mm/mlock.c __mlock_folio()
-void LruMlock(Page& page) {
-  if (!page.Has(kPgLru)) {
-    LruAdd(page);
-  } else if (page.Has(kPgMlocked)) {
-    page.Clear(kPgActive);
-    page.Set(kPgUnevictable);
-  }
-}
-
-void Move(System& system, FolioBatch& batch, void (*move)(Page&)) {
+void Move(System& system, FolioBatch& batch, void (*move)(System&, Pfn)) {
   const uint32_t nr = batch.nr;
   batch.nr = 0;
   for (uint32_t i = 0; i < nr; ++i) {
-    move(system.pages[batch.folios[i]]);
+    move(system, batch.folios[i]);
     PutFolio(system, batch.folios[i]);
   }
 }
 
 // Linux: mm/swap.c folio_batch_add_and_move()
-void AddAndMove(System& system, FolioBatch& batch, Pfn folio, void (*move)(Page&)) {
+void AddAndMove(System& system, FolioBatch& batch, Pfn folio, void (*move)(System&, Pfn)) {
   Page& page = system.pages[folio];
   ++page.refcount;
   batch.folios[batch.nr++] = folio;
@@ -65,13 +61,13 @@ void AddAndMove(System& system, FolioBatch& batch, Pfn folio, void (*move)(Page&
 }  // namespace
 
 void FolioAddLru(System& system, Pfn folio) {
+  if (system.lru.in_fault && !system.pages[folio].Has(kPgUnevictable)) system.pages[folio].Set(kPgActive);
   AddAndMove(system, system.lru.add, folio, LruAdd);
 }
 
 void FolioAddLruVma(System& system, Pfn folio, const Vma& vma) {
   if ((vma.flags & (kVmLocked | kVmSpecial)) == kVmLocked) {
-    system.pages[folio].Set(kPgMlocked);
-    AddAndMove(system, system.lru.mlock, folio, LruMlock);
+    MlockNewFolio(system, folio);
   } else {
     FolioAddLru(system, folio);
   }
@@ -97,24 +93,13 @@ void FolioMarkAccessed(System& system, Pfn folio) {
   if (!page.Has(kPgUnevictable)) page.Set(page.Has(kPgReferenced) ? kPgWorkingset : kPgReferenced);
 }
 
-void MlockFolio(System& system, Pfn folio) {
-  system.pages[folio].Set(kPgMlocked);
-  AddAndMove(system, system.lru.mlock, folio, LruMlock);
-}
-
-void MunlockFolio(System& system, Pfn folio) {
-  Page& page = system.pages[folio];
-  if (!page.Has(kPgMlocked)) return;
-  page.Clear(kPgMlocked | kPgUnevictable);
-}
-
 void LruAddDrain(System& system) {
   LruBatches& lru = system.lru;
   if (lru.Empty()) return;
   Move(system, lru.add, LruAdd);
   Move(system, lru.deactivate, LruDeactivate);
   Move(system, lru.lazyfree, LruLazyfree);
-  Move(system, lru.mlock, LruMlock);
+  MlockDrain(system);
 }
 
 }  // namespace mmsim

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 
+#include "absl/container/flat_hash_map.h"
 #include "mmsim/types.h"
 
 namespace mmsim {
@@ -21,8 +22,20 @@ struct FolioBatch {
   uint32_t nr = 0;
 };
 
+// What is to be done with a page of the mlock batch. Linux: mm/mlock.c LRU_FOLIO, NEW_FOLIO
+enum class MlockWork : uint8_t { kMunlock, kLru, kNew };
+
+struct MlockBatch {
+  std::array<Pfn, kPagevecSize> folios;
+  std::array<MlockWork, kPagevecSize> work;
+  uint32_t nr = 0;
+};
+
 struct LruBatches {
-  FolioBatch add, deactivate, lazyfree, mlock;
+  FolioBatch add, deactivate, lazyfree;
+  MlockBatch mlock;
+  absl::flat_hash_map<uint64_t, uint32_t> mlock_count;  // by frame number, of unevictable pages
+  bool in_fault = false;  // current->in_lru_fault: what is added now is the youngest generation's
   bool Empty() const { return add.nr + deactivate.nr + lazyfree.nr + mlock.nr == 0; }
 };
 
@@ -34,9 +47,11 @@ void FolioAddLru(System& system, Pfn folio);
 void FolioDeactivate(System& system, Pfn folio);
 void FolioMarkLazyfree(System& system, Pfn folio);
 void FolioMarkAccessed(System& system, Pfn folio);
-// Linux: mm/mlock.c mlock_folio(), munlock_folio()
+// Linux: mm/mlock.c mlock_folio(), mlock_new_folio(), munlock_folio(), mlock_drain_local()
 void MlockFolio(System& system, Pfn folio);
+void MlockNewFolio(System& system, Pfn folio);
 void MunlockFolio(System& system, Pfn folio);
+void MlockDrain(System& system);
 // Moves everything that the batches hold and drops their references; what madvise, munmap, mlock and exit
 // begin with. Linux: mm/swap.c lru_add_drain()
 void LruAddDrain(System& system);

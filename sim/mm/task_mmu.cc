@@ -184,8 +184,9 @@ MemSizeStats SmapGatherStats(const Vma& vma) {
 
 bool ThpEligible(const Vma& vma) {
   if (!vma.IsAnonymous() || !ThpEnabled(vma)) return false;
+  // Below 2 MiB the subtraction wraps around, in the kernel too.
   const VirtAddr last = vma.end - kHugeSize;
-  return vma.end - vma.start >= kHugeSize && ThpVmaSuitable(vma, VirtAddr(last.value & kHugeMask));
+  return ThpVmaSuitable(vma, VirtAddr(last.value & kHugeMask));
 }
 
 std::vector<uint64_t> PagemapRange(const Mm& mm, VirtAddr start, uint64_t nr_pages) {
@@ -196,6 +197,7 @@ std::vector<uint64_t> PagemapRange(const Mm& mm, VirtAddr start, uint64_t nr_pag
                          std::min<VirtAddr>(range.end, vma->end)};
     const uint64_t flag = vma->Has(kVmSoftDirty) && mm.system.profile.soft_dirty ? kPmSoftDirty : 0;
     ForEachPmd(mm, part, [&](EntryPtr pmd, VirtRange r) {
+      if (vma->Has(kVmPfnMap)) pmd = nullptr;  // a hole to the walker: mm/pagewalk.c walk_page_test()
       PagemapPart(mm.system, pmd, r, flag, out.data() + ((r.start - start) >> kPageShift));
     });
   }
@@ -211,6 +213,7 @@ void MincoreRange(const Vma& vma, VirtRange range, std::vector<uint8_t>* out) {
     return static_cast<uint8_t>(page.value != 0 && system.pages[page].Has(kPgUptodate));
   };
   ForEachPmd(*vma.mm, range, [&](EntryPtr pmd, VirtRange part) {
+    if (vma.Has(kVmPfnMap)) pmd = nullptr;
     if (pmd != nullptr && !PmdIsTable(system, pmd)) {
       out->insert(out->end(), part.NrPages(), 1);
       return;

@@ -165,7 +165,7 @@ void Load(Generator& g) {
 }
 
 void Fetch(Generator& g) {
-  g.Emit(fmt::format("fetch({})", g.PickAddress(true)));
+  g.Emit(fmt::format("fetch({})", g.PickFixed(1)));
 }
 
 // The stack, around where it ends and below.

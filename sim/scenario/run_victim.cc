@@ -3,6 +3,7 @@
 // What driving a victim leaves in a real kernel's address space is left in the model's too.
 #include "fmt/format.h"
 #include "sim/mm/gup.h"
+#include "sim/mm/lru.h"
 #include "sim/scenario/runner.h"
 #include "uapi/victim.h"
 
@@ -11,11 +12,6 @@ namespace {
 
 constexpr uint32_t kUnprivilegedId = 1000;
 constexpr uint32_t kReadWrite = 2;  // O_RDWR
-
-// A death as guest::Outcome tells of it.
-observe_died Death(int pid, const Task* task) {
-  return {static_cast<uint32_t>(pid), task == nullptr ? 0 : static_cast<uint32_t>(task->exit_code)};
-}
 
 bool HasBuffer(const LoweredArg& arg) {
   return arg.kind != ArgKind::kValue && arg.kind != ArgKind::kUnknown;
@@ -145,21 +141,19 @@ SyscallResult Runner::InvokeVictim(Task& task, const LoweredCall& call) {
   return result;
 }
 
-// Who lived after the last step and does not any more, the process of the step included.
-void Runner::NoteDeaths(int pid_of_step, guest::Outcome* outcome) {
-  std::set<int> now;
-  for (const auto& [pid, task] : kernel_->tasks()) {
-    if (task->IsAlive()) now.insert(pid);
+// Who ended in this step, and the state in which the executor leaves the machine. The process that a thread's
+// execve took over lives on.
+void Runner::EndVictimStep(int pid_of_step, guest::Outcome* outcome) {
+  const uint32_t stepped = static_cast<uint32_t>(pid_of_step == kNoPid ? first_pid_ : pid_of_step);
+  for (const observe_died& death : std::exchange(died_, {})) {
+    const Task* task = kernel_->FindTask(static_cast<int>(death.process));
+    if (task != nullptr && task->IsAlive()) continue;
+    outcome->died.push_back(death);
+    if (death.process == stepped && outcome->ending == OBSERVE_ENDING_DIED)
+      outcome->wait_status = death.wait_status;
   }
-  for (const int pid : alive_) {
-    if (now.contains(pid)) continue;
-    outcome->died.push_back(Death(pid, kernel_->FindTask(pid)));
-    const bool stepped = pid == (pid_of_step == kNoPid ? first_pid_ : pid_of_step);
-    if (stepped && outcome->ending == OBSERVE_ENDING_DIED) {
-      outcome->wait_status = outcome->died.back().wait_status;
-    }
-  }
-  alive_ = std::move(now);
+  // The executor empties the batches of pages for the LRU lists after each step.
+  LruAddDrain(kernel_->system());
 }
 
 }  // namespace mmsim::scenario

@@ -41,7 +41,13 @@ std::string Quoted(std::string_view bytes) {
 }  // namespace
 
 Runner::Runner(const Scenario& scenario, const RunnerOptions& options)
-    : scenario_(scenario), options_(options), kernel_(std::make_unique<Kernel>(options.kernel)) {
+    : scenario_(scenario), options_(options) {
+  if (!scenario.is_log()) {
+    options_.kernel.on_exit = [this](int pid, int code) {
+      died_.push_back({static_cast<uint32_t>(pid), static_cast<uint32_t>(code)});
+    };
+  }
+  kernel_ = std::make_unique<Kernel>(options_.kernel);
   AddVictimFile();
   g_check_context = {scenario.file().c_str(), 0, 0};
   if (options_.prepare) options_.prepare(*kernel_);
@@ -117,7 +123,7 @@ absl::StatusOr<bool> Runner::RunStep(const Step& step, guest::Outcome* outcome) 
   }
   if (done.ok() && *done) {
     ++steps_done_;
-    if (!scenario_.is_log()) NoteDeaths(step.pid, outcome);
+    if (!scenario_.is_log()) EndVictimStep(step.pid, outcome);
     if (options_.audit) options_.audit(*kernel_);
   }
   return done;

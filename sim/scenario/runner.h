@@ -119,7 +119,7 @@ class Runner {
   absl::StatusOr<Task*> VictimOf(const Step& step);
   SyscallResult InvokeVictim(Task& task, const LoweredCall& call);
   void PartScratch(Task& parent, Task* child);
-  void NoteDeaths(int pid_of_step, guest::Outcome* outcome);
+  void EndVictimStep(int pid_of_step, guest::Outcome* outcome);
   // check_expect.cc
   absl::Status CheckExpect(const Step& step);
   absl::Status CheckMaps(const Step& step, const Expect& expect, const Task& task);
@@ -153,7 +153,7 @@ class Runner {
     std::vector<TrapRecord> traps;
   };
   std::map<int, LastAccess> last_access_;
-  std::set<int> alive_;      // a file written by hand: processes that lived after the last step
+  std::vector<observe_died> died_;  // a file written by hand: tasks that ended in this step
   std::set<int> unsettled_;  // processes whose last access came to a signal that no line has expected yet
 };
 

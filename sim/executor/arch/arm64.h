@@ -39,7 +39,8 @@ __asm__(
     "  mov x8, #139\n"
     "  svc #0\n");
 #endif
-#define ARCH_SA_RESTORER 0
+// Without it the executor would use the vdso, and share a page of it with every victim.
+#define ARCH_SA_RESTORER 0x04000000
 
 static inline uint64_t RegPc(const struct pt_regs* r) {
   return r->pc;
@@ -49,6 +50,10 @@ static inline void SetPc(struct pt_regs* r, uint64_t pc) {
 }
 static inline uint64_t PcAfterTrap(uint64_t trap) {
   return trap;
+}
+#define ARCH_STEP_REQUEST PTRACE_SINGLESTEP
+static inline void SetStep(struct pt_regs* r, int on) {
+  (void)r, (void)on;
 }
 static inline uint64_t RegResult(const struct pt_regs* r) {
   return r->regs[0];

@@ -56,6 +56,12 @@ static inline void SetPc(struct pt_regs* r, uint64_t pc) {
 static inline uint64_t PcAfterTrap(uint64_t trap) {
   return trap + 1;
 }
+// The trap flag, set as the victim's own: PTRACE_SINGLESTEP would read the instruction that comes next
+// (arch/x86/kernel/step.c is_setting_trap_flag), and thereby bring its page in.
+#define ARCH_STEP_REQUEST PTRACE_CONT
+static inline void SetStep(struct pt_regs* r, int on) {
+  r->eflags = (r->eflags & ~0x100ul) | (on ? 0x100ul : 0);
+}
 static inline uint64_t RegResult(const struct pt_regs* r) {
   return r->rax;
 }
