@@ -403,6 +403,9 @@ struct run RunLeaderExit(struct victim* v) {
 
 struct run RunFetch(struct victim* v, uint64_t address) {
   const uint32_t pid = v->pid;
+  // A victim that a fork made and that has not run yet would take no step: the trap flag is without effect
+  // there.
+  RunStub(v, VICTIM_ENTRY);
   SetAccess(&v->regs, address, 0);
   Run(v, VICTIM_STUB(VICTIM_JUMP), 1);
   WaitForAll();
