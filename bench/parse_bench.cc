@@ -6,9 +6,8 @@
 
 #include <iterator>
 #include <string>
-#include <vector>
 
-#include "absl/container/btree_map.h"
+#include "bench/lookup.h"
 #include "bench/ratio_reporter.h"
 #include "fmt/format.h"
 #include "sim/base/random.h"
@@ -19,7 +18,6 @@ namespace mmsim::scenario {
 namespace {
 
 constexpr int kNrLines = 50000;
-constexpr uint64_t kNrEntries = 64000;
 
 // Lines as the start of a dynamically linked program prints them, in their usual proportions.
 std::string MakeLog() {
@@ -53,26 +51,6 @@ std::string MakeLog() {
     log += '\n';
   }
   return log;
-}
-
-void Lookup(benchmark::State& state) {
-  absl::btree_map<uint64_t, uint64_t> map;
-  Random random(1);
-  std::vector<uint64_t> keys;
-  map[~uint64_t{0}] = 0;  // so that every lookup finds something
-  while (map.size() < kNrEntries) {
-    const uint64_t key = random.Next();
-    map[key] = map.size();
-    keys.push_back(key);
-  }
-  std::vector<uint64_t> order;
-  for (int i = 0; i < 4096; ++i) order.push_back(keys[random.Below(keys.size())]);
-  uint64_t last = 0;
-  for (auto _ : state) {
-    for (const uint64_t key : order) last = map.upper_bound(key + (last & 1))->second;
-    benchmark::DoNotOptimize(last);
-  }
-  state.SetItemsProcessed(state.iterations() * 4096);
 }
 
 void Parse(benchmark::State& state) {
