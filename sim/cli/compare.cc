@@ -38,9 +38,7 @@ absl::Status CompareOn(Arch arch, const Request& request, const Scenarios& scena
   options.on_difference = [arch](const scenario::StepDifference& d) { PrintStepDifference(arch, d); };
   absl::StatusOr<scenario::ComparisonCount> count = scenario::Lockstep(**guest, *facts, scenarios, options);
   if (!count.ok()) return count.status();
-  total->steps += count->steps;
-  total->differences += count->differences;
-  total->deliberate += count->deliberate;
+  total->Add(*count);
   return absl::OkStatus();
 }
 

@@ -75,9 +75,21 @@ std::vector<std::string> KnownDifferences::Unmatched() const {
   return ids;
 }
 
+void ComparisonCount::Add(const ComparisonCount& other) {
+  steps += other.steps;
+  differences += other.differences;
+  deliberate += other.deliberate;
+  for (const auto& [name, times] : other.skipped) skipped[name] += times;
+}
+
 std::string ComparisonCount::LastLines() const {
   std::string text;
   if (deliberate > 0) text = fmt::format("{} more differences are deliberate (differences.md)\n", deliberate);
+  if (!skipped.empty()) {
+    text += "left out, because the model lacks them:";
+    for (const auto& [name, times] : skipped) text += fmt::format(" {} {}", times, name);
+    text += '\n';
+  }
   return text + fmt::format("{} steps compared, {} differences\n", steps, differences);
 }
 

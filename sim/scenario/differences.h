@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <regex>
 #include <string>
 #include <string_view>
@@ -48,8 +49,12 @@ struct ComparisonCount {
   uint64_t steps = 0;        // calls and accesses carried out on both sides
   uint64_t differences = 0;  // steps with undeliberate ones
   uint64_t deliberate = 0;
+  std::map<std::string, uint64_t> skipped;  // calls that the model lacks, left out on both sides
 
-  // "N steps compared, D differences", with a line about the deliberate ones before it where there are any.
+  void Add(const ComparisonCount& other);
+
+  // "N steps compared, D differences", with lines before it about the deliberate ones and what was left out, where there
+  // are any.
   std::string LastLines() const;
   // 0: all equal; 1: differences; 2: nothing was compared.
   int ExitStatus() const;

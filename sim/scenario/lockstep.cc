@@ -197,6 +197,7 @@ absl::StatusOr<ComparisonCount> Lockstep(guest::Guest& guest, const GuestFacts& 
         MakeProgram(*scenarios[i], {.arch = options.arch, .observe = options.observe, .modelled_only = true});
     if (!program.ok()) return program.status();
     programs.push_back(std::move(program->program));
+    for (const auto& [name, times] : program->skipped) count.skipped[name] += times;
     made.push_back(*std::move(program));
     of.push_back(i);
   }
