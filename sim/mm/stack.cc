@@ -16,7 +16,11 @@ Status AcctStackGrowth(Vma& vma, const Current& current, uint64_t size_bytes, ui
   if (!MayExpandVm(mm, current, vma.flags, grow_pages)) return Errno::kENOMEM;
   if (size_bytes > current.rlimits->Cur(Rlimit::kStack)) return Errno::kENOMEM;
   if (!MlockFutureOk(mm, current, vma.flags, grow_pages << kPageShift)) return Errno::kENOMEM;
-  return VmEnoughMemory(mm, current, grow_pages);
+  Status status = VmEnoughMemory(mm, current, grow_pages);
+  // Charged whether or not the VMA is accounted; given back only if it is. An mprotect to read-only before
+  // the first write makes it one that is not.
+  if (status.ok() && !vma.Has(kVmAccount)) mm.system.committed_for_good += static_cast<int64_t>(grow_pages);
+  return status;
 }
 
 }  // namespace

@@ -65,6 +65,7 @@ struct System {
   PageAllocator pages;                      // frame numbers and their records (struct page)
   std::unique_ptr<SwapArea> swap;           // null: no swap
   int64_t vm_committed_as = 0;              // pages (mm/util.c)
+  int64_t committed_for_good = 0;           // what of it no unmapping gives back (stack.cc)
   Pfn zero_page;                            // empty_zero_page
   Pfn huge_zero;                            // huge_zero_folio; Pfn 0 until first used, it stays then
   std::vector<Pfn> vdso_pages, vvar_pages;  // the kernel image's, mapped by [vdso] and [vvar]
