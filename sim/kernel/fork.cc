@@ -107,6 +107,10 @@ int64_t KernelClone(Call& call, const CloneArgs& args) {
   }
   Status status = CheckCloneFlags(task, args.flags);
   if (!status.ok()) return status.AsReturn();
+  // Linux: kernel/nsproxy.c copy_namespaces(); a new user namespace would bring the right along
+  if ((args.flags & kNamespaceFlags) && !(args.flags & kCloneNewuser) && !task.cred.cap_sys_admin) {
+    return Call::Err(Errno::kEPERM);
+  }
   if (args.flags & (kNamespaceFlags | kClonePidfd | kCloneIntoCgroup)) return call.NotModelled();
 
   Mm* mm = task.mm;

@@ -100,12 +100,12 @@ absl::Status Runner::CheckExpect(const Step& step) {
 absl::Status Runner::CheckMaps(const Step& step, const Expect& expect, const Task& task) {
   uint64_t from = 0, to = ~uint64_t{0};
   if (!expect.address.empty()) {
-    absl::StatusOr<uint64_t> start = Eval(scenario_, expect.address, kernel_->arch(), names_);
+    absl::StatusOr<uint64_t> start = EvalMapsAddress(scenario_, expect.address, kernel_->arch(), names_);
     if (!start.ok()) return start.status();
     from = *start;
     to = from + 1;
     if (!expect.end.empty()) {
-      absl::StatusOr<uint64_t> end = Eval(scenario_, expect.end, kernel_->arch(), names_);
+      absl::StatusOr<uint64_t> end = EvalMapsAddress(scenario_, expect.end, kernel_->arch(), names_);
       if (!end.ok()) return end.status();
       to = *end;
     }
@@ -118,9 +118,9 @@ absl::Status Runner::CheckMaps(const Step& step, const Expect& expect, const Tas
   for (const MapsLine& line : actual) AppendMapsLine(line, &actual_text);
   size_t next = 0;
   for (const ExpectMapsLine& line : expect.lines) {
-    absl::StatusOr<uint64_t> start = Eval(scenario_, line.start, kernel_->arch(), names_);
+    absl::StatusOr<uint64_t> start = EvalMapsAddress(scenario_, line.start, kernel_->arch(), names_);
     if (!start.ok()) return start.status();
-    absl::StatusOr<uint64_t> end = Eval(scenario_, line.end, kernel_->arch(), names_);
+    absl::StatusOr<uint64_t> end = EvalMapsAddress(scenario_, line.end, kernel_->arch(), names_);
     if (!end.ok()) return end.status();
     while (expect.others_allowed && next < actual.size() && !LineHolds(actual[next], line, *start, *end))
       ++next;

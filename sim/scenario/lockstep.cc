@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <tuple>
+#include <utility>
 
 #include "fmt/format.h"
 #include "sim/audit/validator.h"
@@ -30,9 +32,18 @@ class Follower {
     comparer_.Begin();
   }
 
-  void Take(const guest::Outcome& there, const guest::State& state) {
-    const Step* step = made_.steps[there.step];
+  void Take(const guest::Outcome& last, const guest::State& state) {
+    const Step* step = made_.steps[last.step];
     if (stopped_ || step == nullptr) return;
+    guest::Outcome there = last;
+    // A sysctl is written: the bytes that were taken.
+    if (step->kind == StepKind::kSet && there.result > 0) there.result = 0;
+    // What follows a spawn are the limits of the new process; the result is the spawn's.
+    if (step->kind == StepKind::kSpawn) {
+      if (spawned_by_ == step) std::tie(there.result, there.made) = spawned_;
+      spawned_by_ = step;
+      spawned_ = {there.result, there.made};
+    }
     if (there.ending == OBSERVE_ENDING_REFUSED) {
       return Report(step, {{"refused", "", OutcomeText(there), "carried out"}});
     }
@@ -138,6 +149,8 @@ class Follower {
   Runner runner_;
   KernelObserver observer_;
   Comparer comparer_;
+  const Step* spawned_by_ = nullptr;  // the last `pid` line
+  std::pair<int64_t, uint32_t> spawned_;
   size_t cursor_ = 0;  // the next step of the scenario that the simulator carries out
   bool stopped_ = false;
 };

@@ -153,6 +153,9 @@ absl::StatusOr<bool> Runner::DoSet(const Step& step, guest::Outcome* outcome) {
     *where = *value;
     known = true;
   }
+  // Each takes the other's place. Linux: mm/util.c overcommit_ratio_handler(), overcommit_kbytes_handler()
+  if (name == "overcommit_ratio") s.overcommit_kbytes = 0;
+  if (name == "overcommit_kbytes") s.overcommit_ratio = 0;
   if (name == "overcommit_memory") known = true, s.overcommit_memory = static_cast<int>(*value);
   if (name == "max_map_count") known = true, s.max_map_count = static_cast<int>(*value);
   if (name == "legacy_va_layout") known = true, s.legacy_va_layout = *value != 0;
