@@ -8,6 +8,10 @@
 
 #include <filesystem>
 #include <set>
+#include <string>
+#include <vector>
+
+#include "sim/audit/validator.h"
 
 namespace mmsim::scenario {
 namespace {
@@ -57,7 +61,8 @@ TEST(Verify, AProfileThatIsNone) {
           .ok());
 }
 
-// Every hand-written scenario holds, on each architecture it is for.
+// Every hand-written scenario holds, on each architecture it is for, and every step leaves a state that the
+// validator finds nothing wrong with.
 TEST(Run, EveryScenario) {
   int scenarios = 0;
   for (const auto& entry : fs::recursive_directory_iterator(MMSIM_SOURCE_DIR "/scenarios")) {
@@ -69,6 +74,10 @@ TEST(Run, EveryScenario) {
       if (!(*scenario)->RunsOn(arch)) continue;
       RunnerOptions options;
       options.kernel.arch = arch;
+      std::vector<std::string> findings;
+      options.audit = [&findings](Kernel& kernel) {
+        for (std::string& finding : Validate(kernel.system())) findings.push_back(std::move(finding));
+      };
       Runner runner(**scenario, options);
       const absl::Status status = runner.RunAll();
       ASSERT_TRUE(status.ok()) << status;
@@ -76,6 +85,7 @@ TEST(Run, EveryScenario) {
         ADD_FAILURE() << m.where.file << ":" << m.where.line << ": expected " << m.expected << ", got "
                       << m.actual;
       }
+      EXPECT_EQ(findings, std::vector<std::string>()) << entry.path();
     }
   }
   EXPECT_GT(scenarios, 0);
