@@ -35,10 +35,7 @@ Status BprmMmInit(Bprm& bprm) {
   bprm.mm = mm;
   bprm.rlim_stack = bprm.task.signal->rlimits[Rlimit::kStack];
   mm->task_size = abi::TaskSize(arch);
-  if (bprm.task.mm != nullptr) {  // mm_init(): VM_INIT_DEF_MASK, MMF_INIT_MASK
-    mm->def_flags = bprm.task.mm->def_flags & kVmNoHugepage;
-    mm->thp_disabled = bprm.task.mm->thp_disabled;
-  }
+  if (bprm.task.mm != nullptr) InheritMmFlags(*mm, *bprm.task.mm);
   Vma* vma = VmAreaAlloc(*mm);
   if (vma == nullptr) return Errno::kENOMEM;
   VmaEdit edit(*mm);

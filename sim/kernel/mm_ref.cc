@@ -66,8 +66,14 @@ void CopyMmFields(Mm& to, const Mm& from) {
   to.vdso_base = from.vdso_base;
   to.pkey_allocation_map = from.pkey_allocation_map;
   to.execute_only_pkey = from.execute_only_pkey;
+  InheritMmFlags(to, from);
+}
+
+// Linux: kernel/fork.c mm_init(), include/linux/sched/coredump.h mmf_init_flags()
+void InheritMmFlags(Mm& to, const Mm& from) {
   to.thp_disabled = from.thp_disabled;            // MMF_INIT_MASK
   to.def_flags = from.def_flags & kVmNoHugepage;  // VM_INIT_DEF_MASK
+  to.mdwe = from.mdwe && !from.mdwe_no_inherit;
 }
 
 }  // namespace mmsim

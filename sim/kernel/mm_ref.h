@@ -24,5 +24,7 @@ uint64_t MmRss(const Mm& mm);
 // The fields that dup_mm() takes over by copying the structure, before dup_mmap(): layout, limits of
 // segments, architecture context. Counters and VMAs are none of them.
 void CopyMmFields(Mm& to, const Mm& from);
+// What a new address space has of its maker's, after an exec too.
+void InheritMmFlags(Mm& to, const Mm& from);
 
 }  // namespace mmsim

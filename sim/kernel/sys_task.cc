@@ -155,6 +155,26 @@ int64_t PrctlSetMm(Call& call) {
   return 0;
 }
 
+// Memory-deny-write-execute. Linux: kernel/sys.c get_current_mdwe()
+constexpr uint64_t kMdweRefuseExecGain = 1, kMdweNoInherit = 2;
+uint64_t CurrentMdwe(const Mm& mm) {
+  return (mm.mdwe ? kMdweRefuseExecGain : 0) | (mm.mdwe_no_inherit ? kMdweNoInherit : 0);
+}
+
+// Linux: kernel/sys.c prctl_set_mdwe()
+int64_t PrctlSetMdwe(Call& call) {
+  const uint64_t bits = call.U(1);
+  if (call.U(2) != 0 || call.U(3) != 0 || call.U(4) != 0) return Call::Err(Errno::kEINVAL);
+  if (bits & ~(kMdweRefuseExecGain | kMdweNoInherit)) return Call::Err(Errno::kEINVAL);
+  if (bits == kMdweNoInherit) return Call::Err(Errno::kEINVAL);
+  Mm& mm = call.mm();
+  const uint64_t current = CurrentMdwe(mm);
+  if (current != 0 && current != bits) return Call::Err(Errno::kEPERM);  // not to be taken back
+  if (bits & kMdweNoInherit) mm.mdwe_no_inherit = true;
+  if (bits & kMdweRefuseExecGain) mm.mdwe = true;
+  return 0;
+}
+
 }  // namespace
 
 int64_t Do_getpid(Call& call) {
@@ -210,6 +230,8 @@ int64_t Do_prctl(Call& call) {
     kGetSubreaper = 37,
     kSetThpDisable = 41,
     kGetThpDisable = 42,
+    kSetMdwe = 65,
+    kGetMdwe = 66,
     kSetVma = 0x53564d41
   };
   constexpr size_t kCommLen = 16;
@@ -243,6 +265,12 @@ int64_t Do_prctl(Call& call) {
       if (call.U(1) != 0 || call.U(2) != 0 || call.U(3) != 0 || call.U(4) != 0)
         return Call::Err(Errno::kEINVAL);
       return call.mm().thp_disabled ? 1 : 0;
+    case kSetMdwe:
+      return PrctlSetMdwe(call);
+    case kGetMdwe:
+      if (call.U(1) != 0 || call.U(2) != 0 || call.U(3) != 0 || call.U(4) != 0)
+        return Call::Err(Errno::kEINVAL);
+      return static_cast<int64_t>(CurrentMdwe(call.mm()));
     case kSetVma:
       return Call::Err(Errno::kEINVAL);  // no CONFIG_ANON_VMA_NAME
     default:

@@ -53,7 +53,9 @@ class Mm {
   int execute_only_pkey = -1;   // x86-64: the key of PROT_EXEC mappings; -1: none yet
   bool has_pinned = false;      // MMF_HAS_PINNED
   bool thp_disabled = false;    // MMF_DISABLE_THP: prctl(PR_SET_THP_DISABLE)
-  uint64_t hooks = 0;           // mask of the hook points that someone listens to; 0: nobody
+  // MMF_HAS_MDWE, MMF_HAS_MDWE_NO_INHERIT: prctl(PR_SET_MDWE)
+  bool mdwe = false, mdwe_no_inherit = false;
+  uint64_t hooks = 0;  // mask of the hook points that someone listens to; 0: nobody
 
   int64_t& Rss(RssType t) { return rss[static_cast<size_t>(t)]; }
 

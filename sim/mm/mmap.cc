@@ -274,6 +274,7 @@ int64_t MmapRegionLocked(Mm& mm, const Current& current, const FileRef& file, Vi
 // Linux: mm/mmap.c mmap_region()
 int64_t MmapRegion(Mm& mm, const Current& current, const FileRef& file, VirtAddr addr, uint64_t len,
                    VmFlags vm_flags, uint64_t pgoff) {
+  if (MapDenyWriteExec(mm, vm_flags, vm_flags)) return Err(Errno::kEACCES);
   const bool writable =
       file != nullptr && (vm_flags & (kVmShared | kVmMayWrite)) == (kVmShared | kVmMayWrite);
   if (writable) {

@@ -77,6 +77,7 @@ Result<VmFlags> NewFlags(const Protect& p, const Vma& vma) {
   flags |= vma.flags & ~(kVmAccessFlags | VmFlagsClear(system.arch));
   // VM_MAY* are VM_* four bits up.
   if ((flags & ~(flags >> 4) & kVmAccessFlags) != 0) return Errno::kEACCES;
+  if (MapDenyWriteExec(p.mm, vma.flags, flags)) return Errno::kEACCES;
   return flags;
 }
 

@@ -97,12 +97,14 @@ void PmdEntry(const Smaps& s, Pte pmd) {
 }
 
 // Calls pmd(entry, range) for each part of the range up to a PMD's size; entry is null or empty where no
-// table is.
+// table is, and the part then is what the lowest table that is there leaves out.
 template <typename OnPmd>
 void ForEachPmd(const Mm& mm, VirtRange range, OnPmd on_pmd) {
   for (VirtAddr address = range.start, next; address < range.end; address = next) {
-    next = LevelEnd(address, range.end, kLevelPmd);
     EntryPtr pmd = FindEntry(mm, address, kLevelPmd);
+    int level = kLevelPmd;
+    while (level < kLevelPgd && FindEntry(mm, address, level) == nullptr) ++level;
+    next = LevelEnd(address, range.end, level);
     on_pmd(pmd != nullptr && *pmd != 0 ? pmd : nullptr, VirtRange{address, next});
   }
 }
@@ -202,6 +204,18 @@ std::vector<uint64_t> PagemapRange(const Mm& mm, VirtAddr start, uint64_t nr_pag
     });
   }
   return out;
+}
+
+void ForEachPagemapEntry(const Vma& vma, absl::FunctionRef<void(VirtAddr, uint64_t)> visit) {
+  if (vma.Has(kVmPfnMap)) return;
+  const System& system = vma.mm->system;
+  const uint64_t flag = vma.Has(kVmSoftDirty) && system.profile.soft_dirty ? kPmSoftDirty : 0;
+  std::vector<uint64_t> entries(kHugePages);
+  ForEachPmd(*vma.mm, vma.Range(), [&](EntryPtr pmd, VirtRange part) {
+    if (pmd == nullptr) return;
+    PagemapPart(system, pmd, part, flag, entries.data());
+    for (uint64_t i = 0; i < part.NrPages(); ++i) visit(part.start + i * kPageSize, entries[i]);
+  });
 }
 
 void MincoreRange(const Vma& vma, VirtRange range, std::vector<uint8_t>* out) {

@@ -7,6 +7,8 @@
 // progress.
 #pragma once
 
+#include <absl/functional/function_ref.h>
+
 #include <cstdint>
 #include <vector>
 
@@ -36,6 +38,8 @@ inline constexpr uint64_t kPmPfnMask = (uint64_t{1} << 55) - 1, kPmSoftDirty = u
                           kPmPresent = uint64_t{1} << 63;
 // The entry of each page of [start, start + nr_pages), whether mapped or not. Linux: pagemap_read()
 std::vector<uint64_t> PagemapRange(const Mm& mm, VirtAddr start, uint64_t nr_pages);
+// The same of a VMA's pages, but not of those that no page table is there for.
+void ForEachPagemapEntry(const Vma& vma, absl::FunctionRef<void(VirtAddr, uint64_t)> visit);
 
 // /proc/kpagecount and /proc/kpageflags. Linux: fs/proc/page.c; include/uapi/linux/kernel-page-flags.h
 inline constexpr int kKpfReferenced = 2, kKpfUptodate = 3, kKpfDirty = 4, kKpfLru = 5, kKpfActive = 6,

@@ -33,6 +33,12 @@ inline bool IsDataMapping(VmFlags flags) {
 inline bool CanModifyVma(const Vma& vma) {
   return !vma.Has(kVmSealed);
 }
+// Whether memory is or was written to that is to be executed. Linux: include/linux/mman.h
+// map_deny_write_exec()
+inline bool MapDenyWriteExec(const Mm& mm, VmFlags old_flags, VmFlags new_flags) {
+  if (!mm.mdwe || !(new_flags & kVmExec)) return false;
+  return (new_flags & kVmWrite) || !(old_flags & kVmExec);
+}
 // Whether a merge may make it disappear: not where its end is counted (vm_ops->close).
 inline bool CanMergeRemoveVma(const Vma& vma) {
   return vma.ops != VmOps::kSysvShm && vma.ops != VmOps::kSpecial;

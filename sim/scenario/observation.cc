@@ -24,16 +24,15 @@ guest::Space KernelObserver::ObserveSpace(const Task& task) {
   if (what_ & OBSERVE_SMAPS) space.smaps = SmapsText(kernel_, task);
   if (!(what_ & OBSERVE_PAGES)) return space;
   for (const Vma& vma : task.mm->vmas) {
-    const std::vector<uint64_t> entries = Pagemap(task, vma.start, vma.NrPages());
-    for (size_t i = 0; i < entries.size(); ++i) {
-      if ((entries[i] & ~kPmSoftDirty) == 0) continue;
-      space.pages.push_back({vma.start.value + i * kPageSize, entries[i]});
-      const uint64_t pfn = entries[i] & kPmPfnMask;
-      if ((entries[i] & kPmPresent) && pfn != 0 && (what_ & OBSERVE_FRAMES)) {
+    ForEachPagemapEntry(vma, [&](VirtAddr address, uint64_t entry) {
+      if ((entry & ~kPmSoftDirty) == 0) return;
+      space.pages.push_back({address.value, entry});
+      const uint64_t pfn = entry & kPmPfnMask;
+      if ((entry & kPmPresent) && pfn != 0 && (what_ & OBSERVE_FRAMES)) {
         state_.frames.try_emplace(
             pfn, observe_frame{pfn, KpageCount(kernel_, Pfn(pfn)), KpageFlags(kernel_, Pfn(pfn))});
       }
-    }
+    });
   }
   return space;
 }
