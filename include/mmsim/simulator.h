@@ -13,11 +13,14 @@
 // message; ask Exists() and IsSyscall().
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "mmsim/types.h"
@@ -69,11 +72,25 @@ class Simulator {
   AccessOutcome Store(int pid, uint64_t address, std::string_view bytes);
   AccessOutcome Load(int pid, uint64_t address, uint64_t len_bytes, std::string* bytes = nullptr);
   AccessOutcome Fetch(int pid, uint64_t address);
+  // Stores one structure, loads an array of them: what the program's memory holds in the layout of the ABI,
+  // which is the host's.
+  template <typename T>
+  AccessOutcome StoreValue(int pid, uint64_t address, const T& value) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    return Store(pid, address, {reinterpret_cast<const char*>(&value), sizeof(value)});
+  }
+  template <typename T, size_t kExtent>
+  AccessOutcome LoadSpan(int pid, uint64_t address, std::span<T, kExtent> to) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    return LoadBytes(pid, address, std::as_writable_bytes(to));
+  }
 
   // /proc/PID/maps and smaps, byte for byte; the entries of /proc/PID/pagemap.
   std::string Maps(int pid) const;
   std::string Smaps(int pid) const;
   std::vector<uint64_t> Pagemap(int pid, uint64_t address, uint64_t nr_pages) const;
+
+  AccessOutcome LoadBytes(int pid, uint64_t address, std::span<std::byte> to);
 
   // What is below: the whole of sim/kernel.
   Kernel& kernel() { return *kernel_; }

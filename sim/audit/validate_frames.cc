@@ -38,7 +38,7 @@ void CountOthers(Census& census) {
   for (const auto& [folio, refs] : system.gup_refs) census.frames[folio].refs += refs;
   census.AddRefs(system.zero_page, 1);
   if (system.huge_zero.value != 0) census.AddRefs(system.huge_zero, 1);
-  for (const std::vector<Pfn>* pages : {&system.vdso_pages, &system.vvar_pages}) {
+  for (const std::vector<Pfn>* pages : {&system.vdso_pages, &system.vvar_pages, &system.kernel_pages}) {
     for (const Pfn page : *pages) census.AddRefs(page, 1);
   }
 }

@@ -74,6 +74,10 @@ void CheckPresentPte(Tables& t, const Vma& vma, VirtAddr address, Pte pte) {
     const bool zero = IsZeroPfn(t.system, PtePfn(t.arch, pte));
     if (writable) t.census.Complain("{:x}: the zero page or a special one is writable", address.value);
     if (!zero && !vma.Has(kVmPfnMap)) t.census.Complain("{:x}: a special page", address.value);
+    if (t.system.pages[PtePfn(t.arch, pte)].refcount == 0) {
+      t.census.Complain("{:x}: frame {:x} is free and can be reached", address.value,
+                        PtePfn(t.arch, pte).value);
+    }
     return;
   }
   const Page& folio = t.system.pages[t.system.pages.HeadOf(page)];

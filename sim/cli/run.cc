@@ -2,21 +2,25 @@
 #include "sim/cli/run.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "fmt/format.h"
 #include "nlohmann/json.hpp"
+#include "sim/audit/shadow_observer.h"
 #include "sim/audit/validator.h"
 #include "sim/cli/report.h"
 #include "sim/scenario/observation.h"
 #include "sim/scenario/runner.h"
+#include "sim/scenario/shadow_text.h"
 
 namespace mmsim::cli {
 namespace {
 
 struct Request {
   std::vector<std::string> files;
+  std::vector<std::string> without_hooks;
   std::string arch = "x86_64", profile, observe;
   bool at_end = false, json = false, audit = false;
 };
@@ -30,6 +34,23 @@ uint32_t ObserveMask(const std::string& list) {
   return what;
 }
 
+bool ObservesShadow(const Request& request) {
+  return request.observe.find("shadow") != std::string::npos;
+}
+
+// Hook points at which shadowpt is not called, by the names of the kernel's functions.
+HookMask WithoutHooks(const Request& request) {
+  HookMask mask = 0;
+  for (const std::string& name : request.without_hooks) mask |= HookBit(*FindHookPoint(name));
+  return mask;
+}
+
+std::vector<std::string> HookNames() {
+  std::vector<std::string> names;
+  for (const HookPointInfo& info : kHookPoints) names.emplace_back(info.function);
+  return names;
+}
+
 void PrintState(const guest::State& state, uint32_t what, bool json) {
   if (json) {
     fmt::print("{}\n", scenario::StateJson(state, what).dump());
@@ -37,6 +58,32 @@ void PrintState(const guest::State& state, uint32_t what, bool json) {
     fmt::print("{}", scenario::StateText(state, what));
   }
 }
+
+// What --audit looks at after each step, and, of a shadow page table, between the steps.
+class Auditor {
+ public:
+  explicit Auditor(const std::string& file) : file_(file) {}
+  void Watch(Kernel& kernel) { shadow_.emplace(kernel); }
+  void AfterStep(Kernel& kernel) {
+    for (const std::string& finding : Validate(kernel.system())) Report("validator", finding);
+    if (!shadow_) return;
+    shadow_->AfterStep();
+    const std::vector<std::string>& all = shadow_->findings();
+    for (; shadow_known_ < all.size(); ++shadow_known_) Report("shadow", all[shadow_known_]);
+  }
+  uint64_t findings() const { return findings_; }
+
+ private:
+  void Report(std::string_view who, std::string_view finding) {
+    fmt::print(stderr, "{}: step {}: {}: {}\n", file_, g_check_context.step, who, finding);
+    ++findings_;
+  }
+
+  const std::string file_;
+  std::optional<ShadowObserver> shadow_;
+  size_t shadow_known_ = 0;
+  uint64_t findings_ = 0;
+};
 
 // Runs one file; its exit status.
 int RunFile(const Request& request, const std::string& file) {
@@ -60,33 +107,33 @@ int RunFile(const Request& request, const std::string& file) {
     return kExitCannot;
   }
   options.kernel.open_world = (*scenario)->is_log();
-  uint64_t findings = 0;
-  if (request.audit) {
-    options.audit = [&findings, &file](Kernel& kernel) {
-      for (const std::string& finding : Validate(kernel.system())) {
-        fmt::print(stderr, "{}: step {}: validator: {}\n", file, g_check_context.step, finding);
-        ++findings;
-      }
-    };
-  }
-  scenario::Runner runner(**scenario, options);
+  options.kernel.without_hooks = WithoutHooks(request);
+  std::unique_ptr<scenario::Runner> runner;  // outlives who audits it
+  Auditor auditor(file);
+  if (request.audit) options.audit = [&](Kernel& kernel) { auditor.AfterStep(kernel); };
+  runner = std::make_unique<scenario::Runner>(**scenario, options);
+  if (request.audit) auditor.Watch(runner->kernel());
   const uint32_t what = ObserveMask(request.observe);
-  scenario::KernelObserver observer(runner.kernel(), what);
-  const absl::Status status = runner.RunAll([&](const scenario::Step& step, const guest::Outcome& outcome) {
-    if (what == 0 || request.at_end) return;
+  scenario::KernelObserver observer(runner->kernel(), what);
+  const absl::Status status = runner->RunAll([&](const scenario::Step& step, const guest::Outcome& outcome) {
+    if (request.observe.empty() || request.at_end) return;
     const std::string_view text = step.Text();
     fmt::print("{}: {} {}\n", step.first_line, text.substr(0, text.find('\n')),
                scenario::OutcomeText(outcome));
     PrintState(observer.Observe(), what, request.json);
+    if (ObservesShadow(request)) fmt::print("{}", scenario::ShadowStateText(runner->kernel()));
   });
   if (!status.ok()) {
     PrintError(status);
     return kExitCannot;
   }
   if (what != 0 && request.at_end) PrintState(observer.Observe(), what, request.json);
-  for (const scenario::Mismatch& m : runner.mismatches()) PrintMismatch(m);
-  if (findings != 0) return kExitCannot;
-  return runner.mismatches().empty() ? kExitOk : kExitDiffers;
+  if (ObservesShadow(request) && request.at_end) {
+    fmt::print("{}", scenario::ShadowStateText(runner->kernel()));
+  }
+  for (const scenario::Mismatch& m : runner->mismatches()) PrintMismatch(m);
+  if (auditor.findings() != 0) return kExitCannot;
+  return runner->mismatches().empty() ? kExitOk : kExitDiffers;
 }
 
 int RunFiles(const Request& request) {
@@ -112,10 +159,18 @@ void AddRunCommand(CLI::App& app, int& exit_status) {
   command->add_option("FILE", request->files, "scenario files or strace logs")->required();
   command->add_option("--arch", request->arch, "x86_64 or arm64")->check(CLI::IsMember({"x86_64", "arm64"}));
   command->add_option("--profile", request->profile, "the kernel to model (default: the file's, else 6.12)");
-  command->add_option("--observe", request->observe, "what to print: maps, smaps, pagemap, comma-separated");
+  command->add_option("--observe", request->observe,
+                      "what to print: maps, smaps, pagemap, shadow, comma-separated");
   command->add_flag("--at-end", request->at_end, "observe at the end alone, not after each step");
   command->add_flag("--json", request->json, "observations as JSON, a line each");
-  command->add_flag("--audit", request->audit, "run the validator after each step");
+  command->add_flag(
+      "--audit", request->audit,
+      "run the validator after each step, and compare a shadow page table's entries between them");
+  command
+      ->add_option("--without-hook", request->without_hooks,
+                   "shadowpt is not called at this hook point: shows what its absence would be noticed by")
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember(HookNames()));
   command->callback([request, &exit_status] { exit_status = RunFiles(*request); });
 }
 

@@ -84,7 +84,9 @@ struct Call {
       X(open) X(openat) X(creat) X(close) X(close_range) X(dup) X(dup2) X(dup3) X(fcntl) X(memfd_create)   \
           X(unlink) X(unlinkat) X(truncate) X(ftruncate) X(fallocate) X(lseek) X(read) X(write) X(pread64) \
               X(pwrite64) /* shm.cc */                                                                     \
-      X(shmget) X(shmat) X(shmdt) X(shmctl) /* process_vm.cc */ X(process_vm_readv) X(process_vm_writev)
+      X(shmget) X(shmat) X(shmdt) X(shmctl) /* process_vm.cc */                                            \
+      X(process_vm_readv) X(process_vm_writev) /* shadowpt_*.cc */                                         \
+      X(shadowpt_open) X(shadowpt_close) X(shadowpt_start) X(shadowpt_stop) X(shadowpt_page_contents)
 // clang-format on
 
 #define MMSIM_X(name) int64_t Do_##name(Call& call);

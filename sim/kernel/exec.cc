@@ -218,7 +218,7 @@ Status BeginNewExec(Bprm& bprm) {
   Status status = SetMmExeFile(*bprm.mm, bprm.file);
   if (!status.ok()) return status;
   if (task.mm != nullptr) ReleaseVforkAndTid(bprm.kernel, task);
-  MmPut(std::exchange(task.mm, bprm.mm));
+  SwitchMm(task, bprm.mm);
   task.comm = std::string(BaseName(bprm.filename)).substr(0, 15);
   task.pkru = Task().pkru;
   ++task.exec_count;

@@ -171,7 +171,7 @@ Status Kernel::InstallMaps(Task& task, std::string_view maps) {
   if (mm == nullptr) return Errno::kENOMEM;
   mm->task_size = abi::TaskSize(arch());
   if (task.mm != nullptr) ReleaseVforkAndTid(*this, task);
-  MmPut(std::exchange(task.mm, mm));
+  SwitchMm(task, mm);
   task.personality &= ~kReadImpliesExec;
   PickMmapLayout(*mm, task.AsCurrent());
   return MapsInstaller(*this, task).Install(lines);

@@ -10,6 +10,7 @@
 #include "sim/kernel/call.h"
 #include "sim/kernel/mm_ref.h"
 #include "sim/kernel/uaccess.h"
+#include "sim/mm/hooks.h"
 
 namespace mmsim {
 namespace {
@@ -109,9 +110,17 @@ void Kernel::ReleaseResources(Task& task) {
 void Kernel::ExitTask(Task& task, int code) {
   if (!task.IsAlive()) return;
   task.exit_code = code;
+  const bool group_dead = --task.signal->live == 0;
+  if (group_dead) HookProcess(HookPoint::kDoExit, *task.mm, task.tgid);
   MmRelease(*this, task);
-  --task.signal->live;
+  Mm& mm = *task.mm;
+  const bool hooked = group_dead && IsHooked(mm, HookPoint::kExitMm);
+  if (hooked) mm.Grab();
   ReleaseResources(task);
+  if (hooked) {
+    HookProcess(HookPoint::kExitMm, mm, task.tgid);
+    mm.Drop();
+  }
   task.state = TaskState::kZombie;
   Reparent(task);
   if (options_.on_exit) options_.on_exit(task.pid, code);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "sim/kernel/exec.h"
+#include "sim/kernel/shadowpt.h"
 #include "sim/kernel/shm.h"
 #include "sim/kernel/trap_loop.h"
 #include "sim/kernel/uapi.h"
@@ -49,10 +50,12 @@ Kernel::Kernel(const KernelOptions& options)
                                        options.memory_bytes >> kPageShift)),
       vfs_(*system_),
       shm_(std::make_unique<ShmTable>(*system_)),
+      shadowpt_(std::make_unique<ShadowPt>(*this)),
       cpu_(std::make_unique<TaskCpu>(*system_)),
       default_rlimits_(InitRlimits(options.total_ram_bytes >> kPageShift)) {}
 
 Kernel::~Kernel() {
+  shadowpt_ = nullptr;
   for (auto& [pid, task] : tasks_) ReleaseResources(*task);
   tasks_.clear();
 }

@@ -26,6 +26,7 @@
 
 namespace mmsim {
 
+class ShadowPt;
 class ShmTable;
 class TaskCpu;
 
@@ -39,6 +40,8 @@ struct KernelOptions {
   bool open_world = false;
   // Called when a task has ended, with what wait4 would report of it.
   std::function<void(int pid, int code)> on_exit = nullptr;
+  // Hook points (hooks.h) at which shadowpt is not called: what would be seen if they had been forgotten.
+  uint64_t without_hooks = 0;
 };
 
 // A page fault that an access met on its way, as the hardware reported it.
@@ -81,6 +84,7 @@ class Kernel {
   const System& system() const { return *system_; }
   Vfs& vfs() { return vfs_; }
   ShmTable& shm() { return *shm_; }
+  ShadowPt& shadowpt() { return *shadowpt_; }
   Sysctls& sysctls() { return system_->sysctl; }
   // Limits that Spawn gives to a new process.
   Rlimits& default_rlimits() { return default_rlimits_; }
@@ -142,6 +146,7 @@ class Kernel {
   std::unique_ptr<System> system_;
   Vfs vfs_;
   std::unique_ptr<ShmTable> shm_;
+  std::unique_ptr<ShadowPt> shadowpt_;
   std::unique_ptr<TaskCpu> cpu_;
   absl::btree_map<int, std::unique_ptr<Task>> tasks_;
   Rlimits default_rlimits_;

@@ -3,6 +3,9 @@
 
 #include <utility>
 
+#include "sim/kernel/task.h"
+#include "sim/mm/hooks.h"
+
 namespace mmsim {
 
 void MmPut(Mm* mm) {
@@ -11,6 +14,13 @@ void MmPut(Mm* mm) {
   if (mm->mm_users == 1) exe = std::exchange(mm->exe_file, nullptr);
   mm->Put();
   if (exe != nullptr) AllowWriteAccess(*exe->inode);
+}
+
+void SwitchMm(Task& task, Mm* mm) {
+  Mm* old = std::exchange(task.mm, mm);
+  if (old == nullptr) return;
+  HookProcess(HookPoint::kExecMmap, *old, task.tgid, mm);
+  MmPut(old);
 }
 
 Status DenyWriteAccess(Inode& inode) {

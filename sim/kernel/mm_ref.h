@@ -10,8 +10,13 @@
 
 namespace mmsim {
 
+struct Task;
+
 // Drops a task's reference. The last one lets the program's file be written again, and everything goes.
 void MmPut(Mm* mm);
+// The process of `task` goes on in `mm`, and its reference to what it had is dropped. Linux: fs/exec.c
+// exec_mmap()
+void SwitchMm(Task& task, Mm* mm);
 // Linux: kernel/fork.c set_mm_exe_file(). ETXTBSY when the file is open for writing.
 Status SetMmExeFile(Mm& mm, FileRef file);
 // A copy of an address space (whose exe_file was copied) holds the file as well.

@@ -94,10 +94,14 @@ AccessOutcome Simulator::Store(int pid, uint64_t address, std::string_view bytes
   return OutcomeOf(kernel_->Store(LiveTask(*kernel_, pid), VirtAddr(address), view));
 }
 
+AccessOutcome Simulator::LoadBytes(int pid, uint64_t address, std::span<std::byte> to) {
+  const std::span<uint8_t> view(reinterpret_cast<uint8_t*>(to.data()), to.size());
+  return OutcomeOf(kernel_->Load(LiveTask(*kernel_, pid), VirtAddr(address), view));
+}
+
 AccessOutcome Simulator::Load(int pid, uint64_t address, uint64_t len_bytes, std::string* bytes) {
   std::string buffer(len_bytes, '\0');
-  const std::span<uint8_t> view(reinterpret_cast<uint8_t*>(buffer.data()), buffer.size());
-  const AccessOutcome outcome = OutcomeOf(kernel_->Load(LiveTask(*kernel_, pid), VirtAddr(address), view));
+  const AccessOutcome outcome = LoadSpan(pid, address, std::span<char>(buffer));
   if (bytes != nullptr) *bytes = buffer.substr(0, outcome.done_bytes);
   return outcome;
 }

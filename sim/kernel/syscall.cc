@@ -39,7 +39,7 @@ std::optional<Sys> FindSys(std::string_view name) {
 
 std::optional<Sys> FindSysByNumber(int number, Arch arch) {
   if (number < 0) return std::nullopt;
-  for (int i = 0; i < kNrSys; ++i) {
+  for (int i = kNrSys - 1; i >= 0; --i) {
     if (SysNumber(static_cast<Sys>(i), arch) == number) return static_cast<Sys>(i);
   }
   return std::nullopt;

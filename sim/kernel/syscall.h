@@ -47,7 +47,8 @@ constexpr int SysNumber(Sys nr, Arch arch) {
 }
 // The call of this name, or nothing.
 std::optional<Sys> FindSys(std::string_view name);
-// The call of this number in `arch`'s table, or nothing.
+// The call of this number in `arch`'s table, or nothing. Of two that claim a number it is the later one: 462
+// is shadowpt_open, and mseal is reached by its name alone.
 std::optional<Sys> FindSysByNumber(int number, Arch arch);
 
 struct SyscallArgs {

@@ -4,6 +4,7 @@
 // brk never fails: it returns the break that holds after the call.
 #include "sim/mm/arch/default_flags.h"
 #include "sim/mm/gup.h"
+#include "sim/mm/hooks.h"
 #include "sim/mm/mman.h"
 #include "sim/mm/verbs.h"
 #include "sim/mm/vma_ops.h"
@@ -62,6 +63,7 @@ Status DoBrkFlags(Mm& mm, const Current& current, Vma* vma, VirtAddr addr, uint6
     edit.SetFlags(*grown, flags);
     edit.Attach(*grown);
     ++mm.map_count;
+    Hook(HookPoint::kDoBrkFlags, mm, grown->start, grown->end);
   }
   mm.total_vm += pages;
   mm.data_vm += pages;

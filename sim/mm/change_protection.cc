@@ -4,7 +4,10 @@
 //
 // Invariant: an entry becomes writable here only where a write fault would make it so without further ado.
 // Not modelled: NUMA hinting, uffd-wp.
+#include <optional>
+
 #include "sim/mm/huge_memory.h"
+#include "sim/mm/mmu_notifier.h"
 #include "sim/mm/page_table.h"
 #include "sim/mm/tlb_flush.h"
 
@@ -56,9 +59,13 @@ void ChangeRange(const Change& c, EntryPtr entry, int level, VirtAddr address, V
     return;
   }
   EntryPtr below = Descend(c.system, entry, address, level - 1);
+  // Told from the first PUD that is there, to the end of the row. Linux: change_pud_range()
+  std::optional<Invalidation> protect;
   for (VirtAddr next; address != end; address = next, ++below) {
     next = LevelEnd(address, end, level - 1);
-    if (*below != 0) ChangeRange(c, below, level - 1, address, next);
+    if (*below == 0) continue;
+    if (!protect) protect.emplace(MmuNotifyEvent::kProtectionVma, c.mm, address, end);
+    ChangeRange(c, below, level - 1, address, next);
   }
 }
 

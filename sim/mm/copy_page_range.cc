@@ -6,9 +6,12 @@
 // Invariants: each entry made in the child adds one reference and one map count to its frame and one page to
 // the child's rss; nothing is undone when memory runs out, dup_mmap's caller tears the child down. Not
 // modelled: device memory, uffd-wp, hardware poison.
+#include <optional>
+
 #include "sim/mm/folio.h"
 #include "sim/mm/huge_memory.h"
 #include "sim/mm/lru.h"
+#include "sim/mm/mmu_notifier.h"
 #include "sim/mm/page_table.h"
 #include "sim/mm/swap.h"
 #include "sim/mm/tlb_flush.h"
@@ -138,6 +141,8 @@ Status CopyPageRange(Vma& dst_vma, Vma& src_vma) {
          .is_cow = IsCowMapping(src_vma.flags)};
   bool ok = true;
   const VirtAddr end = src_vma.end;
+  std::optional<Invalidation> protect;
+  if (c.is_cow) protect.emplace(MmuNotifyEvent::kProtectionPage, src, src_vma.start, end);
   EntryPtr pgd = PgdEntry(src, src_vma.start);
   for (VirtAddr address = src_vma.start, next; address != end && ok; address = next, ++pgd) {
     next = LevelEnd(address, end, kLevelPgd);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The end of an address space. Linux: mm/mmap.c exit_mmap()
+#include "sim/mm/mmu_notifier.h"
 #include "sim/mm/page_table.h"
 #include "sim/mm/rmap.h"
 #include "sim/mm/verbs.h"
@@ -9,6 +10,7 @@ namespace mmsim {
 
 // Linux: mm/mmap.c exit_mmap()
 void ExitMmap(Mm& mm) {
+  MmuNotifierRelease(mm);
   if (mm.vmas.First() == nullptr) return;
   UpdateHiwaterRss(mm);
   for (Vma& vma : mm.vmas) UnmapPageRange(mm, vma, vma.Range());

@@ -4,6 +4,7 @@
 // between 4 KiB and 2 MiB (no such size is enabled by default).
 #include "sim/mm/fault.h"
 #include "sim/mm/folio.h"
+#include "sim/mm/hooks.h"
 
 namespace mmsim {
 
@@ -31,6 +32,7 @@ VmFaultResult DoAnonymousPage(VmFault& vmf) {
   }
   vmf.pte = Descend(system, vmf.pmd, vmf.address, kLevelPte);
   StorePte(vmf.mm, vmf.address, vmf.pte, entry, "do_anonymous_page");
+  HookPage(HookPoint::kDoAnonymousPage, vmf.mm, vmf.address);
   return 0;
 }
 

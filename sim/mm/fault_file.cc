@@ -9,6 +9,7 @@
 #include "sim/mm/fault.h"
 #include "sim/mm/filemap.h"
 #include "sim/mm/folio.h"
+#include "sim/mm/hooks.h"
 
 namespace mmsim {
 namespace {
@@ -32,6 +33,7 @@ VmFaultResult SpecialMappingFault(VmFault& vmf) {
   if (!PteAlloc(vmf.mm, vmf.pmd, vmf.address)) return kVmFaultOom;
   const Pte entry = PteMkSpecial(vmf.arch, PfnPte(vmf.arch, system.vvar_pages[index], VmaPageProt(vmf.vma)));
   StorePte(vmf.mm, vmf.address, Descend(system, vmf.pmd, vmf.address, kLevelPte), entry, "insert_pfn");
+  HookPage(HookPoint::kInsertPfn, vmf.mm, vmf.address);
   return kVmFaultNopage;
 }
 
@@ -144,6 +146,7 @@ void SetPteRange(VmFault& vmf, Pfn page, uint64_t nr, VirtAddr address, EntryPtr
     for (uint64_t i = 0; i < nr; ++i) FolioAddFileRmapPte(system, page + i, vmf.vma);
   }
   StorePtes(vmf.mm, address, pte, entry, nr, "set_pte_range");
+  Hook(HookPoint::kSetPteRange, vmf.mm, address, address + nr * kPageSize);
 }
 
 // Linux: mm/memory.c finish_fault()

@@ -6,6 +6,7 @@
 // Not modelled: migration entries, markers, swap that takes time or fails, huge folios in swap.
 #include "sim/mm/fault.h"
 #include "sim/mm/folio.h"
+#include "sim/mm/hooks.h"
 #include "sim/mm/lru.h"
 #include "sim/mm/swap.h"
 
@@ -85,6 +86,7 @@ VmFaultResult DoSwapPage(VmFault& vmf) {
     FolioAddAnonRmapPte(system, in.folio, vmf.vma, reuse);
   }
   StorePte(vmf.mm, vmf.address, vmf.pte, pte, "do_swap_page");
+  HookPage(HookPoint::kDoSwapPage, vmf.mm, vmf.address);
   if (!vmf.IsWrite()) return in.ret;
   const VmFaultResult wp = DoWpPage(vmf);
   return (wp & kVmFaultError) != 0 ? wp & kVmFaultError : in.ret | wp;

@@ -10,6 +10,7 @@
 #include "sim/mm/filemap.h"
 #include "sim/mm/folio.h"
 #include "sim/mm/lru.h"
+#include "sim/mm/mmu_notifier.h"
 #include "sim/mm/swap.h"
 #include "sim/mm/tlb_flush.h"
 
@@ -80,6 +81,7 @@ VmFaultResult WpPageCopy(VmFault& vmf) {
   }
   system.pages[copy].Set(kPgUptodate);
   const Pte entry = CopyEntry(vmf, copy);
+  const Invalidation clear(MmuNotifyEvent::kClear, vmf.mm, vmf.address, vmf.address + kPageSize);
   StorePte(vmf.mm, vmf.address, vmf.pte, Pte{0}, "wp_page_copy");
   FlushTlbPage(vmf.mm, vmf.address);
   FolioAddNewAnonRmap(system, copy, vmf.vma, vmf.address, /*exclusive=*/true);

@@ -5,7 +5,9 @@
 
 #include "sim/mm/fault.h"
 #include "sim/mm/folio.h"
+#include "sim/mm/hooks.h"
 #include "sim/mm/lru.h"
+#include "sim/mm/mmu_notifier.h"
 #include "sim/mm/rmap.h"
 #include "sim/mm/tlb_flush.h"
 
@@ -52,6 +54,7 @@ VmFaultResult MapHugeZero(VmFault& vmf, VirtAddr haddr) {
   StorePmd(vmf.mm, haddr, vmf.pmd, MkHugePmd(vmf.arch, vmf.system.huge_zero, VmaPageProt(vmf.vma)),
            "set_huge_zero_folio");
   vmf.mm.pgtables_bytes += kPageSize;
+  Hook(HookPoint::kSetHugeZeroFolio, vmf.mm, haddr, haddr + kHugeSize);
   return 0;
 }
 
@@ -137,6 +140,7 @@ VmFaultResult DoHugePmdAnonymousPage(VmFault& vmf) {
   StorePmd(vmf.mm, haddr, vmf.pmd, entry, "__do_huge_pmd_anonymous_page");
   vmf.mm.Rss(RssType::kAnon) += kHugePages;
   vmf.mm.pgtables_bytes += kPageSize;
+  Hook(HookPoint::kDoHugePmdAnonymousPage, vmf.mm, haddr, haddr + kHugeSize);
   return 0;
 }
 
@@ -176,12 +180,13 @@ void HugePmdSetAccessed(VmFault& vmf) {
   if (vmf.IsWrite()) FlushTlbPmd(vmf.mm, haddr);
 }
 
-// Linux: mm/huge_memory.c __split_huge_pmd_locked() without freezing
+// Linux: mm/huge_memory.c __split_huge_pmd(), __split_huge_pmd_locked() without freezing
 void SplitHugePmd(Vma& vma, EntryPtr pmd, VirtAddr address) {
   Mm& mm = *vma.mm;
   System& system = mm.system;
   const Arch arch = system.arch;
   const VirtAddr haddr(address.value & kHugeMask);
+  const Invalidation clear(MmuNotifyEvent::kClear, mm, haddr, haddr + kHugeSize);
   const Pte old = ReadEntry(pmd);
   const Pfn folio = VmNormalPagePmd(system, old);
   if (folio.value == 0) {
@@ -252,6 +257,7 @@ bool MoveHugePmd(Vma& vma, VirtAddr old_address, VirtAddr new_address, EntryPtr 
   }
   StorePmd(mm, new_address, new_pmd, PteMkSoftDirty(mm.system.arch, pmd), "move_huge_pmd");
   FlushTlbPmd(mm, old_address);
+  Hook(HookPoint::kMoveHugePmd, mm, new_address, new_address + kHugeSize);
   return true;
 }
 

@@ -6,8 +6,10 @@
 // Not modelled: the daemon, shmem and files (-EINVAL), NUMA placement.
 #include "sim/mm/fault.h"
 #include "sim/mm/folio.h"
+#include "sim/mm/hooks.h"
 #include "sim/mm/huge_memory.h"
 #include "sim/mm/lru.h"
+#include "sim/mm/mmu_notifier.h"
 #include "sim/mm/swap.h"
 #include "sim/mm/tlb_flush.h"
 
@@ -129,13 +131,18 @@ Scan CollapseHugePage(Vma& vma, EntryPtr pmd, VirtAddr haddr, int swapped) {
     return result;
   }
   const uint64_t table_entry = *pmd;
-  StoreEntry(mm, haddr, kLevelPmd, pmd, 0, "collapse_huge_page");
-  FlushTlbRange(mm, {haddr, haddr + kHugeSize});
+  {
+    // It ends while nothing is there; what comes in its place is not told.
+    const Invalidation clear(MmuNotifyEvent::kClear, mm, haddr, haddr + kHugeSize);
+    StoreEntry(mm, haddr, kLevelPmd, pmd, 0, "collapse_huge_page");
+    FlushTlbRange(mm, {haddr, haddr + kHugeSize});
+  }
   const Pfn table = TablePfn(table_entry);
   EntryPtr pte = EntryIn(system, table, haddr, kLevelPte);
   result = ScanPtes(system, pte, nullptr);
   if (result != Scan::kSucceed) {
     StoreEntry(mm, haddr, kLevelPmd, pmd, TableEntry(arch, table), "collapse_huge_page");
+    Hook(HookPoint::kCollapseHugePage, mm, haddr, haddr + kHugeSize);
     PutFolio(system, huge);
     return result;
   }
@@ -146,6 +153,7 @@ Scan CollapseHugePage(Vma& vma, EntryPtr pmd, VirtAddr haddr, int swapped) {
   FolioAddLruVma(system, huge, vma);
   DepositTable(mm, pmd, table);
   StoreEntry(mm, haddr, kLevelPmd, pmd, entry.value, "collapse_huge_page");
+  Hook(HookPoint::kCollapseHugePage, mm, haddr, haddr + kHugeSize);
   return Scan::kSucceed;
 }
 

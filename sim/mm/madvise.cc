@@ -141,7 +141,7 @@ Status DontneedFree(Vma& vma, VirtRange range, int behavior) {
     if (!vma.IsAnonymous()) return Errno::kEINVAL;
     MadviseFreePages(vma, range);
   } else {
-    UnmapPageRange(*vma.mm, vma, range);
+    ZapPageRangeSingle(vma, range);
   }
   return {};
 }

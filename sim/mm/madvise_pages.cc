@@ -10,6 +10,7 @@
 #include "sim/mm/folio.h"
 #include "sim/mm/huge_memory.h"
 #include "sim/mm/lru.h"
+#include "sim/mm/mmu_notifier.h"
 #include "sim/mm/page_table.h"
 #include "sim/mm/reclaim.h"
 #include "sim/mm/swap.h"
@@ -214,6 +215,7 @@ void ColdOrPageout(Vma& vma, VirtRange range, bool pageout) {
 void MadviseFreePages(Vma& vma, VirtRange range) {
   const PageWalk w = PageWalkOf(vma);
   LruAddDrain(w.system);
+  const Invalidation clear(MmuNotifyEvent::kClear, w.mm, range.start, range.end);
   WalkPmds(vma, range, [&](EntryPtr pmd, VirtRange part) {
     if (!PmdIsTable(w.system, pmd) && FreeHugePmd(w, pmd, part)) return;
     if (PmdIsTable(w.system, pmd)) FreePteRange(w, pmd, part);

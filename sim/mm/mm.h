@@ -4,6 +4,8 @@
 // over them; rss counters equal a fresh count of the tables; every present PTE lies inside a VMA.
 #pragma once
 
+#include <absl/container/inlined_vector.h>
+
 #include <array>
 #include <cstdint>
 
@@ -14,6 +16,9 @@
 #include "sim/mm/vma_tree.h"
 
 namespace mmsim {
+
+class MmuNotifier;
+struct HookPlan;
 
 enum class RssType : uint8_t { kFile, kAnon, kSwap, kShmem, kCount };  // MM_FILEPAGES ...
 
@@ -55,7 +60,9 @@ class Mm {
   bool thp_disabled = false;    // MMF_DISABLE_THP: prctl(PR_SET_THP_DISABLE)
   // MMF_HAS_MDWE, MMF_HAS_MDWE_NO_INHERIT: prctl(PR_SET_MDWE)
   bool mdwe = false, mdwe_no_inherit = false;
-  uint64_t hooks = 0;  // mask of the hook points that someone listens to; 0: nobody
+  uint64_t hooks = 0;           // mask of the hook points that someone listens to (hooks.h); 0: nobody
+  absl::InlinedVector<const HookPlan*, 2> hook_plans;  // who does
+  absl::InlinedVector<MmuNotifier*, 1> notifiers;      // mmu_notifier.h
 
   int64_t& Rss(RssType t) { return rss[static_cast<size_t>(t)]; }
 

@@ -6,6 +6,7 @@
 #include "sim/base/check.h"
 #include "sim/mm/arch/layout.h"
 #include "sim/mm/gup.h"
+#include "sim/mm/hooks.h"
 #include "sim/mm/mman.h"
 #include "sim/mm/shm_segment.h"
 #include "sim/mm/verbs.h"
@@ -203,6 +204,7 @@ Result<Vma*> NewMapping(Mm& mm, const Current& current, const FileRef& file, con
   edit.Attach(*vma);
   ++mm.map_count;
   VmaLinkFile(*vma);
+  Hook(HookPoint::kMmapRegion, mm, vma->start, vma->end);
   return vma;
 }
 

@@ -7,7 +7,9 @@
 // Not modelled: rmap locks, userfaultfd, huge PUDs.
 #include <algorithm>
 
+#include "sim/mm/hooks.h"
 #include "sim/mm/huge_memory.h"
+#include "sim/mm/mmu_notifier.h"
 #include "sim/mm/page_table.h"
 #include "sim/mm/tlb_flush.h"
 
@@ -38,6 +40,7 @@ void MovePtes(Mm& mm, EntryPtr old_pmd, VirtAddr old_address, VirtAddr old_end, 
     StorePte(mm, new_address, new_pte, pte, "move_ptes");
   }
   FlushTlbRange(mm, {start, old_end});
+  Hook(HookPoint::kMovePtes, mm, new_address - (old_end - start), new_address);
 }
 
 // A table below `old_entry` goes below `new_entry`. Linux: mm/mremap.c move_normal_pmd(), move_normal_pud()
@@ -50,6 +53,8 @@ bool MoveNormalTable(Mm& mm, int level, VirtAddr old_address, VirtAddr new_addre
   StoreEntry(mm, old_address, level, old_entry, 0, function);
   StoreEntry(mm, new_address, level, new_entry, TableEntry(mm.system.arch, TablePfn(entry)), function);
   FlushTlbRange(mm, {old_address, old_address + LevelSize(level)});
+  Hook(level == kLevelPmd ? HookPoint::kMoveNormalPmd : HookPoint::kMoveNormalPud, mm, new_address,
+       new_address + LevelSize(level));
   return true;
 }
 
@@ -109,6 +114,7 @@ uint64_t MovePageTables(Vma& old_vma, VirtAddr old_address, Vma& new_vma, VirtAd
   if (len_bytes >= kPmdSize - (old_address.value & (kPmdSize - 1))) {
     TryRealign(old_address, old_vma, new_address, new_vma, for_stack);
   }
+  const Invalidation unmap(MmuNotifyEvent::kUnmap, mm, old_address, old_end);
   uint64_t extent;
   for (; old_address < old_end; old_address += extent, new_address += extent) {
     extent = GetExtent(kLevelPud, old_address, old_end, new_address);

@@ -7,6 +7,8 @@
 
 #include "sim/base/check.h"
 #include "sim/mm/arch/layout.h"
+#include "sim/mm/hooks.h"
+#include "sim/mm/mmu_notifier.h"
 #include "sim/mm/page_table.h"
 #include "sim/mm/rmap.h"
 #include "sim/mm/verbs.h"
@@ -102,7 +104,10 @@ void VmsClearPtes(VmaMunmap& vms) {
   if (!vms.clear_ptes) return;
   Mm& mm = vms.mm;
   UpdateHiwaterRss(mm);
-  for (Vma* vma : vms.gathered) UnmapPageRange(mm, *vma, vma->Range());
+  {
+    const Invalidation unmap(MmuNotifyEvent::kUnmap, mm, vms.start, vms.end);
+    for (Vma* vma : vms.gathered) UnmapPageRange(mm, *vma, vma->Range());
+  }
   FreeTablesOf(mm, vms);
   vms.clear_ptes = false;
 }
@@ -148,6 +153,7 @@ void VmsAbortMunmapVmas(VmaMunmap& vms) {
     Reattach(vms);
     return;
   }
+  Hook(HookPoint::kVmsAbortMunmapVmas, vms.mm, vms.start, vms.end);
   VmsCompleteMunmapVmas(vms);
 }
 
@@ -160,6 +166,8 @@ Status DoMunmapAligned(Mm& mm, Vma& first, VirtAddr start, VirtAddr end) {
     Reattach(vms);
     return Errno::kENOMEM;
   }
+  TakeOutOfTree(vms);
+  Hook(HookPoint::kDoVmiAlignMunmap, mm, start, end);
   VmsCompleteMunmapVmas(vms);
   return {};
 }

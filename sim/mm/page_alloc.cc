@@ -113,6 +113,23 @@ Pfn PageAllocator::AllocTable() {
   return pfn;
 }
 
+Pfn PageAllocator::AllocExact(uint64_t nr) {
+  MMSIM_CHECK(nr > 0 && nr <= kHugePages);
+  const Pfn first = Alloc(kHugeOrder);
+  if (first.value == 0) return first;
+  SplitCompound(first);
+  for (uint64_t i = 0; i < nr; ++i) {
+    records_[first.value + i].refcount = 1;
+    phys_.MakeTable(first + i);
+  }
+  records_[first.value].refcount = 1;
+  for (uint64_t i = kHugePages; i-- > nr;) {  // the lowest of the rest is the next to be given out
+    records_[first.value + i] = Page{};
+    Free(first + i, 0);
+  }
+  return first;
+}
+
 void PageAllocator::Free(Pfn pfn, unsigned order) {
   Page& page = records_[pfn.value];
   MMSIM_CHECK(page.refcount == 0 && page.mapcount == -1 && !page.Has(kPgTable));

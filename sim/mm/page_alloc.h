@@ -67,6 +67,9 @@ class PageAllocator {
   Pfn Alloc(unsigned order);
   // A frame in the direct map, of zeros, marked kPgTable; refcount 1. Pfn 0 when there is none.
   Pfn AllocTable();
+  // `nr` consecutive single frames of zeros in the direct map, so that the kernel writes them as it writes
+  // tables; refcount 1 each. Pfn 0 when there are none. Linux: mm/page_alloc.c alloc_pages_exact()
+  Pfn AllocExact(uint64_t nr);
   // Precondition: refcount 0, mapped nowhere. A table's frame goes back to the tables.
   void Free(Pfn pfn, unsigned order);
   void FreeTable(Pfn pfn);

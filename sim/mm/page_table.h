@@ -148,8 +148,11 @@ struct ZapDetails {
   bool even_cows = true;  // private copies as well
 };
 // Removes the translations of [range) inside `vma`, drops the frames' references and counters, flushes the
-// TLB. The tables stay. Linux: mm/memory.c unmap_vmas(), zap_page_range_single()
+// TLB. The tables stay, and no notifier is told: that is the caller's to do. Linux: mm/memory.c
+// unmap_page_range()
 void UnmapPageRange(Mm& mm, Vma& vma, VirtRange range, ZapDetails details = {});
+// The same, and notifiers are told. Linux: mm/memory.c zap_page_range_single()
+void ZapPageRangeSingle(Vma& vma, VirtRange range, ZapDetails details = {});
 
 // Frees page tables that became empty when [range) lost its VMAs; [floor, ceiling) bounds what neighbours
 // still need (0, 0: no bound). Linux: mm/memory.c free_pgtables(), free_pgd_range()

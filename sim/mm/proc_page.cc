@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // kpagecount, kpageflags, clear_refs (task_mmu.h). Linux: fs/proc/page.c, fs/proc/task_mmu.c
 // clear_refs_write()
+#include <optional>
+
 #include "sim/mm/folio.h"
+#include "sim/mm/mmu_notifier.h"
 #include "sim/mm/page_table.h"
 #include "sim/mm/task_mmu.h"
 #include "sim/mm/tlb_flush.h"
@@ -141,6 +144,10 @@ Status ClearRefs(Mm& mm, int type) {
     for (Vma& vma : mm.vmas) {
       if (vma.Has(mm.system.SoftDirtyFlag())) edit.ClearFlags(vma, kVmSoftDirty);
     }
+  }
+  std::optional<Invalidation> soft_dirty;
+  if (type == kSoftDirty) {
+    soft_dirty.emplace(MmuNotifyEvent::kSoftDirty, mm, VirtAddr(0), VirtAddr(~uint64_t{0}));
   }
   for (Vma& vma : mm.vmas) {
     if (vma.Has(kVmPfnMap)) continue;

@@ -5,6 +5,7 @@
 #include "sim/mm/filemap.h"
 #include "sim/mm/folio.h"
 #include "sim/mm/huge_memory.h"
+#include "sim/mm/mmu_notifier.h"
 #include "sim/mm/rmap_walk.h"
 #include "sim/mm/swap.h"
 #include "sim/mm/tlb_flush.h"
@@ -36,6 +37,8 @@ Unmapped TryToUnmapOne(System& system, Pfn folio, const Mapping& m) {
   const Arch arch = system.arch;
   Mm& mm = *m.vma->mm;
   Page& record = system.pages[folio];
+  const uint64_t len_bytes = LevelSize(m.level);
+  const Invalidation clear(MmuNotifyEvent::kClear, mm, m.address, m.address + len_bytes);
   if (m.vma->Has(kVmLocked)) return Unmapped::kAbort;
   const Pte old = ReadEntry(m.entry);
   const Pfn page = PtePfn(arch, old);
@@ -149,6 +152,8 @@ void FolioMkclean(System& system, Pfn folio) {
   const Arch arch = system.arch;
   for (const Mapping& m : FindMappings(system, folio)) {
     const Pte old = ReadEntry(m.entry);
+    const Invalidation protect(MmuNotifyEvent::kProtectionPage, *m.vma->mm, m.address,
+                               m.address + LevelSize(m.level));
     if (!m.vma->Has(kVmShared) || (!PteDirty(arch, old) && !PteWrite(arch, old))) continue;
     StorePte(*m.vma->mm, m.address, m.entry, PteMkClean(arch, PteWrProtect(arch, old)),
              "page_vma_mkclean_one");

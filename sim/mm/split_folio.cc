@@ -6,6 +6,7 @@
 // caller's); pages without a mapping are free again; pages of zeros are mapped as the zero page, unless they
 // are mlocked. Not modelled: the migration entries that stand in the tables meanwhile.
 #include "sim/mm/folio.h"
+#include "sim/mm/hooks.h"
 #include "sim/mm/huge_memory.h"
 #include "sim/mm/lru.h"
 #include "sim/mm/rmap_walk.h"
@@ -23,6 +24,7 @@ bool MapZeroPageInstead(System& system, const Mapping& m, Pfn page) {
   Pte entry = PteMkSpecial(arch, PfnPte(arch, system.zero_page, VmaPageProt(*m.vma)));
   if (PteSoftDirty(arch, old)) entry = PteMkSoftDirty(arch, entry);
   StorePte(*m.vma->mm, m.address, m.entry, entry, "try_to_map_unused_to_zeropage");
+  HookPage(HookPoint::kTryToMapUnusedToZeropage, *m.vma->mm, m.address);
   --m.vma->mm->Rss(RssType::kAnon);
   return true;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stacks: VMAs that grow downwards when something below them is touched, up to their limit and the guard gap;
 // and their move at exec. Linux: mm/mmap.c
+#include "sim/mm/hooks.h"
 #include "sim/mm/page_table.h"
 #include "sim/mm/rmap.h"
 #include "sim/mm/verbs.h"
@@ -49,6 +50,7 @@ Status ExpandDownwards(Vma& vma, const Current& current, VirtAddr address) {
   if (vma.Has(kVmLocked)) mm.locked_vm += grow;
   VmStatAccount(mm, vma.flags, static_cast<int64_t>(grow));
   VmaEdit(mm).SetRange(vma, address, vma.end, vma.pgoff - grow);
+  Hook(HookPoint::kExpandDownwards, mm, address, address + (grow << kPageShift));
   return {};
 }
 

@@ -69,6 +69,7 @@ struct System {
   Pfn zero_page;                            // empty_zero_page
   Pfn huge_zero;                            // huge_zero_folio; Pfn 0 until first used, it stays then
   std::vector<Pfn> vdso_pages, vvar_pages;  // the kernel image's, mapped by [vdso] and [vvar]
+  std::vector<Pfn> kernel_pages;            // given out by AllocPagesExact (remap_pfn.h)
   LruBatches lru;
   std::vector<Cpu*> cpus;  // the processors whose TLBs are to be kept in step; whoever makes them enters them
   EntrySink entry_sink;

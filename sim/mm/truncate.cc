@@ -69,9 +69,9 @@ void UnmapMappingPages(Inode& inode, uint64_t first, uint64_t nr, bool even_cows
     const uint64_t vba = vma.pgoff, vea = vba + vma.NrPages() - 1;
     if (vea < first || vba > last) continue;
     const uint64_t zba = std::max(first, vba), zea = std::min(last, vea);
-    UnmapPageRange(*vma.mm, vma,
-                   {vma.start + ((zba - vba) << kPageShift), vma.start + ((zea - vba + 1) << kPageShift)},
-                   {.even_cows = even_cows});
+    ZapPageRangeSingle(vma,
+                       {vma.start + ((zba - vba) << kPageShift), vma.start + ((zea - vba + 1) << kPageShift)},
+                       {.even_cows = even_cows});
   }
 }
 

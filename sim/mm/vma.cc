@@ -8,6 +8,7 @@
 #include "sim/mm/vma.h"
 
 #include "sim/base/check.h"
+#include "sim/mm/hooks.h"
 #include "sim/mm/mm.h"
 #include "sim/mm/page_table.h"
 #include "sim/mm/rmap.h"
@@ -113,6 +114,7 @@ Status VmaLink(Mm& mm, Vma& vma) {
   VmaEdit(mm).Attach(vma);
   VmaLinkFile(vma);
   ++mm.map_count;
+  Hook(HookPoint::kVmaLink, mm, vma.start, vma.end);
   return {};
 }
 

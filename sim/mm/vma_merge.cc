@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "sim/base/check.h"
+#include "sim/mm/hooks.h"
 #include "sim/mm/page_table.h"
 #include "sim/mm/rmap.h"
 #include "sim/mm/vma_ops.h"
@@ -85,6 +86,7 @@ Status CommitMerge(VmaMerge& vmg, const Commit& c) {
   if (mm.system.failures.ShouldFail(Seam::kVmaTree)) return Errno::kENOMEM;
   VmaAdjustTransHuge(*vmg.vma, vmg.start, vmg.end, c.adj_start);
   VmaEdit edit(mm);
+  const VirtRange old = vmg.vma->Range();
   for (Vma* gone : {c.remove, c.remove2}) {
     if (gone == nullptr) continue;
     UnlinkFileVma(*gone);
@@ -102,6 +104,11 @@ Status CommitMerge(VmaMerge& vmg, const Commit& c) {
   if (c.adj_start < 0) move_adjusted_start();
   DropMerged(mm, c.remove);
   DropMerged(mm, c.remove2);
+  // A merge of what is mapped already changes no page's mapping.
+  if (vmg.expands) {
+    Hook(HookPoint::kCommitMerge, mm, vmg.start < old.start ? vmg.start : old.end,
+         vmg.end > old.end ? vmg.end : old.start);
+  }
   return {};
 }
 
@@ -263,6 +270,7 @@ Status VmaExpand(VmaMerge& vmg) {
   Vma* next = vmg.next;
   Vma* anon_dup = nullptr;
   Commit commit;
+  vmg.expands = true;
   if (next != nullptr && next != &vma && vmg.end == next->end) {
     commit.remove = next;
     Status status = DupAnonVma(vma, *next, &anon_dup);
@@ -281,7 +289,9 @@ Status VmaShrink(Vma& vma, VirtAddr start, VirtAddr end, uint64_t pgoff) {
   Mm& mm = *vma.mm;
   if (mm.system.failures.ShouldFail(Seam::kVmaTree)) return Errno::kENOMEM;
   VmaAdjustTransHuge(vma, start, end, 0);
+  const VirtRange old = vma.Range();
   VmaEdit(mm).SetRange(vma, start, end, pgoff);
+  Hook(HookPoint::kVmaShrink, mm, old.start, old.end);
   return {};
 }
 

@@ -61,6 +61,7 @@ struct VmaMerge {
   File* file = nullptr;
   AnonVma* anon_vma = nullptr;
   bool just_expand = false;     // VMG_FLAG_JUST_EXPAND
+  bool expands = false;         // set by vma_expand(): it takes in addresses that the VMA did not have
   bool give_up_on_oom = false;  // then a lack of memory is no error, but no merge
   bool nomem = false;           // VMA_MERGE_ERROR_NOMEM
 };

@@ -11,6 +11,7 @@
 #include "sim/mm/folio.h"
 #include "sim/mm/huge_memory.h"
 #include "sim/mm/lru.h"
+#include "sim/mm/mmu_notifier.h"
 #include "sim/mm/page_table.h"
 #include "sim/mm/swap.h"
 #include "sim/mm/tlb_flush.h"
@@ -122,6 +123,12 @@ void UnmapPageRange(Mm& mm, Vma& vma, VirtRange range, ZapDetails details) {
   FlushTlbRange(mm, range);
   // free_pages_and_swap_cache() begins with it.
   if (z.freed) LruAddDrain(mm.system);
+}
+
+// Linux: mm/memory.c zap_page_range_single()
+void ZapPageRangeSingle(Vma& vma, VirtRange range, ZapDetails details) {
+  const Invalidation clear(MmuNotifyEvent::kClear, *vma.mm, range.start, range.end);
+  UnmapPageRange(*vma.mm, vma, range, details);
 }
 
 }  // namespace mmsim

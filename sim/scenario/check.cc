@@ -86,6 +86,12 @@ class Checker {
       if (absl::Status s = MapsValue(line.start); !s.ok()) return s;
       if (absl::Status s = MapsValue(line.end); !s.ok()) return s;
     }
+    for (const ExpectShadowRow& row : e.shadow) {
+      if (absl::Status s = MapsValue(row.start); !s.ok()) return s;
+      if (absl::Status s = MapsValue(row.end); !s.ok()) return s;
+      if (row.pfn != ExpectShadowRow::Pfn::kFrame) continue;
+      if (absl::Status s = OneFrame(row.frame, row.frame); !s.ok()) return s;
+    }
     if (e.subject != Subject::kFrame) return absl::OkStatus();
     if (absl::Status s = OneFrame(e.left, e.right); !s.ok()) return s;
     return OneFrame(e.right, e.left);

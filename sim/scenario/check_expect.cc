@@ -70,6 +70,7 @@ absl::Status Runner::CheckExpect(const Step& step) {
   if (expect.subject == Subject::kMaps) return CheckMaps(step, expect, *task);
   absl::StatusOr<uint64_t> address = Eval(scenario_, expect.address, kernel_->arch(), names_);
   if (!address.ok()) return address.status();
+  if (expect.subject == Subject::kShadow) return CheckShadow(step, expect, *task, *address);
   const std::optional<uint64_t> frame = FrameAt(*task, *address);
   switch (expect.subject) {
     case Subject::kSmaps: {
@@ -139,21 +140,31 @@ absl::Status Runner::CheckMaps(const Step& step, const Expect& expect, const Tas
   return absl::OkStatus();
 }
 
+// The frame that an operand stands for now; nothing where no page is, or a name has none yet.
+absl::StatusOr<std::optional<uint64_t>> Runner::FrameOf(const Step& step, const ExpectFrame& side,
+                                                        uint64_t offset_bytes) {
+  if (side.kind == ExpectFrame::Kind::kZero) return kernel_->system().zero_page.value;
+  if (side.kind == ExpectFrame::Kind::kName) {
+    const auto known = frame_names_.find(std::string(side.name));
+    return known == frame_names_.end() ? std::optional<uint64_t>() : known->second;
+  }
+  Task* task = kernel_->FindTask(side.pid == 0 ? first_pid_ : side.pid);
+  if (task == nullptr || task->mm == nullptr) {
+    return scenario_.ErrorAt(step.text, "there is no such live process");
+  }
+  absl::StatusOr<uint64_t> address = Eval(scenario_, side.address, kernel_->arch(), names_);
+  if (!address.ok()) return address.status();
+  return FrameAt(*task, *address + offset_bytes);
+}
+
 absl::Status Runner::CheckFrame(const Step& step, const Expect& expect) {
   std::optional<uint64_t> frames[2];
   const ExpectFrame* sides[2] = {&expect.left, &expect.right};
   for (int i = 0; i < 2; ++i) {
     if (sides[i]->kind == ExpectFrame::Kind::kName) continue;
-    if (sides[i]->kind == ExpectFrame::Kind::kZero) {
-      frames[i] = kernel_->system().zero_page.value;
-      continue;
-    }
-    Task* task = kernel_->FindTask(sides[i]->pid == 0 ? first_pid_ : sides[i]->pid);
-    if (task == nullptr || task->mm == nullptr)
-      return scenario_.ErrorAt(step.text, "there is no such live process");
-    absl::StatusOr<uint64_t> address = Eval(scenario_, sides[i]->address, kernel_->arch(), names_);
-    if (!address.ok()) return address.status();
-    frames[i] = FrameAt(*task, *address);
+    absl::StatusOr<std::optional<uint64_t>> frame = FrameOf(step, *sides[i]);
+    if (!frame.ok()) return frame.status();
+    frames[i] = *frame;
   }
   for (int i = 0; i < 2; ++i) {
     if (sides[i]->kind != ExpectFrame::Kind::kName) continue;

@@ -99,6 +99,9 @@ MMSIM_ACTION(SubjectErrorCode) {
 MMSIM_ACTION(SubjectCounters) {
   b.expect.subject = Subject::kCounters;
 }
+MMSIM_ACTION(SubjectShadow) {
+  b.expect.subject = Subject::kShadow;
+}
 MMSIM_ACTION(SubjectFrame) {
   b.expect.subject = Subject::kFrame;
 }
@@ -202,6 +205,25 @@ MMSIM_ACTION(FrameRight) {
 }
 MMSIM_ACTION(FrameUnequal) {
   b.expect.equal = false;
+}
+
+MMSIM_ACTION(ShadowStart) {
+  b.expect.shadow.emplace_back();
+  b.expect.shadow.back().start = View(in);
+}
+MMSIM_ACTION(ShadowEnd) {
+  b.expect.shadow.back().end = View(in);
+}
+MMSIM_ACTION(ShadowWord) {
+  RequireWord(View(in), "word for an entry of a shadow page table", ShadowWords());
+  b.expect.shadow.back().words.push_back(View(in));
+}
+MMSIM_ACTION(ShadowNoFrame) {
+  b.expect.shadow.back().pfn = ExpectShadowRow::Pfn::kNone;
+}
+MMSIM_ACTION(ShadowFrame) {
+  b.expect.shadow.back().pfn = ExpectShadowRow::Pfn::kFrame;
+  b.expect.shadow.back().frame = b.frame;
 }
 
 MMSIM_ACTION(Bytes) {

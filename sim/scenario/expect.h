@@ -23,6 +23,7 @@ enum class Subject : uint8_t {
   kBytes,      // contents at an address
   kSignal,     // the signal of the process's last step, or none
   kErrorCode,  // the x86-64 error code or the arm64 ESR of its last fault
+  kShadow,     // entries of a shadow page table, as the process reads them at an address
   kCounters,   // fields of /proc/PID/status and map_count, or, without a PID, of /proc/meminfo
 };
 
@@ -61,6 +62,14 @@ struct ExpectFrame {
   std::string_view address, name;
 };
 
+// VADDR: WORDS [@ FRAME], one entry; START-END: ..., one a page of the range. The words are all that hold.
+struct ExpectShadowRow {
+  std::string_view start, end;  // expressions; end is empty for one entry
+  std::vector<std::string_view> words;
+  enum class Pfn : uint8_t { kAny, kNone, kFrame } pfn = Pfn::kAny;
+  ExpectFrame frame;  // of the first entry; the others' are those of the pages behind it
+};
+
 struct Expect {
   Subject subject = Subject::kMaps;
   int32_t pid = 0;                // 0: none given (frame, counters)
@@ -71,6 +80,7 @@ struct Expect {
   std::vector<ExpectField> fields;
   std::vector<ExpectLevel> levels;
   std::vector<ExpectFlag> flags;  // pagemap, pageflags
+  std::vector<ExpectShadowRow> shadow;
   ExpectFrame left, right;
   bool equal = true;             // frame: == or !=
   uint64_t number = 0;           // pagecount, error_code

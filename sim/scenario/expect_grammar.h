@@ -96,6 +96,23 @@ struct FrameLeft : FrameOperand {};
 struct FrameRight : FrameOperand {};
 struct Frame : p::seq<W, FrameLeft, W, FrameRelation, W, FrameRight> {};
 
+// ---- shadow ADDRESS { entries }: VADDR[-END]: WORDS [@ FRAME]
+struct ShadowStart : MapsAddress {};
+struct ShadowDash : p::one<'-'> {};
+struct ShadowEnd : MapsAddress {};
+struct ShadowWord : Word {};
+struct ShadowWords : p::seq<ShadowWord, p::star<Sp1, ShadowWord>> {};
+struct ShadowAt : p::one<'@'> {};
+struct ShadowNoFrame : p::seq<p::string<'n', 'o', 'n', 'e'>, p::not_at<p::identifier_other>> {};
+struct ShadowFrame : FrameOperand {};
+struct ShadowPfn : p::sor<ShadowNoFrame, ShadowFrame> {};
+struct ShadowRow : p::seq<ShadowStart, p::opt<ShadowDash, ShadowEnd>, FieldColon, Sp, ShadowWords,
+                          p::opt<Sp, ShadowAt, Sp, ShadowPfn>> {};
+struct ShadowLineEnd : p::seq<Sp, p::at<p::sor<p::one<'\n', '\r', ';', '}', '#'>, p::eof>>> {};
+struct ShadowClose : p::one<'}'> {};
+struct Shadow : p::seq<Open, p::star<W, p::not_at<p::one<'}'>>, ShadowRow, ShadowLineEnd, p::opt<Semicolon>>,
+                       W, ShadowClose> {};
+
 // ---- the others
 struct Bytes : String {};
 struct Count : Number {};
@@ -124,6 +141,7 @@ struct SubjectPageCount : Subject_<'p', 'a', 'g', 'e', 'c', 'o', 'u', 'n', 't'> 
 struct SubjectBytes : Subject_<'b', 'y', 't', 'e', 's'> {};
 struct SubjectSignal : Subject_<'s', 'i', 'g', 'n', 'a', 'l'> {};
 struct SubjectErrorCode : Subject_<'e', 'r', 'r', 'o', 'r', '_', 'c', 'o', 'd', 'e'> {};
+struct SubjectShadow : Subject_<'s', 'h', 'a', 'd', 'o', 'w'> {};
 struct SubjectCounters : Subject_<'c', 'o', 'u', 'n', 't', 'e', 'r', 's'> {};
 struct SubjectFrame : Subject_<'f', 'r', 'a', 'm', 'e'> {};
 struct OfProcess
@@ -131,8 +149,8 @@ struct OfProcess
              p::seq<SubjectPte, W1, ExAddress, W, Levels>, p::seq<SubjectPagemap, W1, ExAddress, W, Bits>,
              p::seq<SubjectPageFlags, W1, ExAddress, W, Bits>,
              p::seq<SubjectPageCount, W1, ExAddress, W, Count>, p::seq<SubjectBytes, W1, ExAddress, W, Bytes>,
-             p::seq<SubjectSignal, W1, SignalSubject>, p::seq<SubjectErrorCode, W1, Count>,
-             p::seq<SubjectCounters, W, Fields>> {};
+             p::seq<SubjectShadow, W1, ExAddress, W, Shadow>, p::seq<SubjectSignal, W1, SignalSubject>,
+             p::seq<SubjectErrorCode, W1, Count>, p::seq<SubjectCounters, W, Fields>> {};
 struct OfSystem : p::sor<p::seq<SubjectFrame, Frame>, p::seq<SubjectCounters, W, Fields>> {};
 struct NeedsNoPid : OfSystem {};
 struct NeedsPid : OfProcess {};
@@ -172,6 +190,14 @@ inline constexpr const char* kMessage<LevelsClose> = "expected LEVEL: WORDS (pgd
 template <>
 inline constexpr const char* kMessage<BitsClose> = "expected a word or '}'";
 template <>
+inline constexpr const char* kMessage<ShadowWords> = "expected none, allocated, anonymous or mapped";
+template <>
+inline constexpr const char* kMessage<ShadowPfn> = "expected none, PID:ADDRESS, zero or a $name";
+template <>
+inline constexpr const char* kMessage<ShadowLineEnd> = "expected '@' and a frame, or the end of the entry";
+template <>
+inline constexpr const char* kMessage<ShadowClose> = "expected VADDR: WORDS [@ FRAME] or '}'";
+template <>
 inline constexpr const char* kMessage<FrameColon> = "expected ':' and an address";
 template <>
 inline constexpr const char* kMessage<FrameAddress> = "expected an address";
@@ -195,7 +221,7 @@ template <>
 inline constexpr const char* kMessage<NeedsNoPid> = "expected a process id, 'frame' or 'counters'";
 template <>
 inline constexpr const char* kMessage<NeedsPid> =
-    "expected maps, smaps, pte, pagemap, pageflags, pagecount, bytes, signal, error_code or counters";
+    "expected maps, smaps, pte, pagemap, pageflags, pagecount, bytes, shadow, signal, error_code or counters";
 template <>
 inline constexpr const char* kMessage<ExEnd> = "expected the end of the expectation";
 

@@ -59,10 +59,14 @@ class Lowering {
     return Number(sys, arch_);
   }
   std::optional<Sys> ByNumber(int number) const {
+    // Of two calls that claim a number, Debian's kernel has the earlier one, and a log is of such a kernel;
+    // what people write is about the later one (syscalls.def).
+    std::optional<Sys> found;
     for (uint16_t i = 0; i < static_cast<uint16_t>(Sys::kCount); ++i) {
-      if (Number(static_cast<Sys>(i), arch_) == number) return static_cast<Sys>(i);
+      if (Number(static_cast<Sys>(i), arch_) != number) continue;
+      if (!found || !scenario_.is_log()) found = static_cast<Sys>(i);
     }
-    return std::nullopt;
+    return found;
   }
 
   // What a C library makes of a call that the architecture lacks: fork and vfork are clone there.
@@ -169,6 +173,8 @@ class Lowering {
         return Strings(text, arg);
       case Shape::kIovecs:
         return Iovecs(arg);
+      case Shape::kShadowTable:
+        return Layout(kShadowTableLayout, 24, ArgKind::kInOut, arg);
       case Shape::kOutInts:
         return Numbers(4, arg);
       case Shape::kOutChars:

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 
 #include "fmt/format.h"
+#include "sim/mm/swap.h"
 
 namespace mmsim::scenario {
 namespace {
@@ -159,6 +161,10 @@ absl::StatusOr<bool> Runner::DoSet(const Step& step, guest::Outcome* outcome) {
   if (name == "overcommit_memory") known = true, s.overcommit_memory = static_cast<int>(*value);
   if (name == "max_map_count") known = true, s.max_map_count = static_cast<int>(*value);
   if (name == "legacy_va_layout") known = true, s.legacy_va_layout = *value != 0;
+  if (name == "swap_pages" && kernel_->system().swap == nullptr) {  // swapon
+    known = true;
+    kernel_->system().swap = std::make_unique<SwapArea>(kernel_->system(), *value);
+  }
   if (!known) return scenario_.ErrorAt(name.data(), "expected the name of a sysctl under /proc/sys/vm");
   return true;
 }
@@ -247,6 +253,11 @@ absl::StatusOr<bool> Runner::DoAccess(const Step& step, guest::Outcome* outcome)
   if (!result.ok()) {
     unsettled_.insert(task->pid);
     return true;
+  }
+  if (step.result == ResultKind::kName && access.kind == AccessKind::kLoad) {
+    uint64_t number = 0;  // what it loaded, as far as a register holds it
+    std::memcpy(&number, loaded.data(), std::min(loaded.size(), sizeof(number)));
+    names_[std::string(scenario_.ResultToken(step).substr(1))] = number;
   }
   if (!options_.check_results) return true;
   if (access.checks_bytes && loaded != access.bytes) {

@@ -17,6 +17,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -124,6 +125,10 @@ class Runner {
   absl::Status CheckExpect(const Step& step);
   absl::Status CheckMaps(const Step& step, const Expect& expect, const Task& task);
   absl::Status CheckFrame(const Step& step, const Expect& expect);
+  absl::StatusOr<std::optional<uint64_t>> FrameOf(const Step& step, const ExpectFrame& side,
+                                                  uint64_t offset_bytes = 0);
+  // check_shadow.cc
+  absl::Status CheckShadow(const Step& step, const Expect& expect, Task& task, uint64_t address);
   void CheckLastSignal(const Step& step, const Expect& expect, int pid);
   Task* TaskOf(const Step& step);
   void AddMismatch(const Step& step, std::string expected, std::string actual);

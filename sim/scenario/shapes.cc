@@ -33,6 +33,7 @@ std::vector<CallShape> MakeShapes() {
   shape(Sys::k_pipe2, 0, Shape::kOutInts);
   shape(Sys::k_socketpair, 3, Shape::kOutInts);
   shape(Sys::k_mincore, 2, Shape::kOutChars);
+  shape(Sys::k_shadowpt_open, 1, Shape::kShadowTable);
 
   const auto maps = [&](Sys sys, int min, int max) {
     CallShape& s = shapes[static_cast<size_t>(sys)];
@@ -58,6 +59,11 @@ std::vector<CallShape> MakeShapes() {
   maps(Sys::k_shmat, 3, 3);
   maps(Sys::k_shmdt, 1, 1);
   maps(Sys::k_mseal, 3, 6);
+  maps(Sys::k_shadowpt_open, 2, 2);
+  maps(Sys::k_shadowpt_close, 0, 0);
+  maps(Sys::k_shadowpt_start, 0, 0);
+  maps(Sys::k_shadowpt_stop, 0, 0);
+  maps(Sys::k_shadowpt_page_contents, 2, 2);
   return shapes;
 }
 

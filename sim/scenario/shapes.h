@@ -22,6 +22,7 @@ enum class Shape : uint8_t {
   kOpenHow,      // in
   kStrings,      // argv
   kIovecs,       // in
+  kShadowTable,  // in, and end_vaddr may come back
   kOutInts,      // int[]
   kOutChars,     // unsigned char[], one a page: mincore
   kEnvironment,  // `0x7ffe... /* 41 vars */` or an array of strings
@@ -35,6 +36,9 @@ struct FieldLayout {
 inline constexpr FieldLayout kRlimitLayout[] = {{"rlim_cur", 0, 8}, {"rlim_max", 8, 8}};
 inline constexpr FieldLayout kOpenHowLayout[] = {{"flags", 0, 8}, {"mode", 8, 8}, {"resolve", 16, 8}};
 inline constexpr FieldLayout kIovecLayout[] = {{"iov_base", 0, 8}, {"iov_len", 8, 8}};
+// include/uapi/shadowpt.h struct user_shadow_pt
+inline constexpr FieldLayout kShadowTableLayout[] = {
+    {"start_vaddr", 0, 8}, {"end_vaddr", 8, 8}, {"entries", 16, 8}};
 // include/uapi/linux/sched.h struct clone_args
 inline constexpr FieldLayout kCloneArgsLayout[] = {
     {"flags", 0, 8},        {"pidfd", 8, 8},         {"child_tid", 16, 8},  {"parent_tid", 24, 8},

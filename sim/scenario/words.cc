@@ -20,12 +20,13 @@ constexpr std::string_view kCallWords[] = {
 constexpr std::string_view kSettings[] = {
     "overcommit_memory", "overcommit_ratio",     "overcommit_kbytes",    "max_map_count",
     "mmap_min_addr",     "stack_guard_gap",      "admin_reserve_kbytes", "user_reserve_kbytes",
-    "legacy_va_layout",  "transparent_hugepage",
+    "legacy_va_layout",  "transparent_hugepage", "swap_pages",
 };
 constexpr std::string_view kSeams[] = {"frame", "table", "vma", "off"};
 constexpr std::string_view kSubjects[] = {"maps",       "smaps",     "pte",   "pagemap",
                                           "pageflags",  "pagecount", "bytes", "signal",
-                                          "error_code", "counters",  "frame"};
+                                          "error_code", "counters",  "frame", "shadow"};
+constexpr std::string_view kShadowWords[] = {"none", "allocated", "anonymous", "mapped"};
 constexpr std::string_view kLevels[] = {"pgd", "pud", "pmd", "pte"};
 constexpr std::string_view kEntryWords[] = {
     "none",
@@ -129,6 +130,9 @@ absl::Span<const std::string_view> LevelWords() {
 }
 absl::Span<const std::string_view> EntryWords() {
   return kEntryWords;
+}
+absl::Span<const std::string_view> ShadowWords() {
+  return kShadowWords;
 }
 absl::Span<const std::string_view> PagemapWords() {
   return kPagemapWords;

@@ -23,6 +23,7 @@ absl::Span<const std::string_view> SubjectWords();  // expect PID SUBJECT
 absl::Span<const std::string_view> LevelWords();    // pte levels
 absl::Span<const std::string_view>
 EntryWords();  // what an entry is: neutral words, bits of both architectures
+absl::Span<const std::string_view> ShadowWords();    // what an entry of a shadow page table says
 absl::Span<const std::string_view> PagemapWords();   // bits of a pagemap entry
 absl::Span<const std::string_view> PageFlagWords();  // KPF_*
 

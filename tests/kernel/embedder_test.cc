@@ -4,7 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <span>
+
 #include "mmsim/simulator.h"
+#include "uapi/shadowpt.h"
 
 namespace {
 
@@ -32,6 +36,32 @@ TEST(Embedder, TheExampleOfTheReadme) {
   EXPECT_EQ(refused.signal.Name(), "SIGSEGV");
   EXPECT_EQ(refused.signal.CodeName(), "SEGV_ACCERR");
   EXPECT_EQ(refused.signal.address, address);
+}
+
+// The README's second example: an inspector sees what a target does.
+TEST(Embedder, AnInspectorWatchesATarget) {
+  mmsim::Simulator machine(mmsim::Arch::kX86_64);
+  const int target = machine.Spawn(), inspector = machine.Spawn();
+  const auto map = [&](int pid, uint64_t pages) {
+    return static_cast<uint64_t>(machine.Syscall(pid, "mmap", {0, pages * 4096, 3, 0x22, ~uint64_t{0}, 0}));
+  };
+  const uint64_t watched = map(target, 4), entries = map(inspector, 1), argument = map(inspector, 1);
+  const user_shadow_pt dest{watched, watched + 4 * 4096, reinterpret_cast<shadow_pte*>(entries)};
+  machine.StoreValue(inspector, argument, dest);
+  ASSERT_EQ(machine.Syscall(inspector, "shadowpt_open", {static_cast<uint64_t>(target), argument}), 0);
+  ASSERT_EQ(machine.Syscall(inspector, "shadowpt_start", {}), 0);
+
+  machine.Store(target, watched + 4096, "hello");
+  std::array<shadow_pte, 4> table;
+  machine.LoadSpan(inspector, entries, std::span(table));
+  EXPECT_FALSE(is_pte_mapped(table[0].state_flags));
+  EXPECT_TRUE(is_pte_mapped(table[1].state_flags) && is_vaddr_anonymous(table[1].state_flags));
+  EXPECT_EQ(table[1].pfn, machine.Pagemap(target, watched + 4096, 1)[0] & ((uint64_t{1} << 55) - 1));
+
+  machine.Syscall(target, "munmap", {watched, 2 * 4096});
+  machine.LoadSpan(inspector, entries, std::span(table));
+  EXPECT_FALSE(is_vaddr_allocated(table[1].state_flags));
+  EXPECT_TRUE(is_vaddr_allocated(table[2].state_flags));
 }
 
 TEST(Embedder, TwoSimulatorsShareNothing) {

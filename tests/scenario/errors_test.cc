@@ -95,7 +95,8 @@ TEST(Errors, EachMalformedLine) {
 TEST(Errors, EachMalformedExpectation) {
   const Case kCases[] = {
       {"expect 100 mapz { }\n",
-       "f.scn:1:12: expected maps, smaps, pte, pagemap, pageflags, pagecount, bytes, signal, error_code or "
+       "f.scn:1:12: expected maps, smaps, pte, pagemap, pageflags, pagecount, bytes, shadow, signal, "
+       "error_code or "
        "counters, "
        "did you mean maps?"},
       {"expect maps { }\n", "f.scn:1:8: expected a process id, 'frame' or 'counters'"},

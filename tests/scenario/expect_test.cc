@@ -64,6 +64,43 @@ TEST(Expect, MapsOfARangeOnOneLine) {
   EXPECT_EQ(Parse("expect 100 maps { }").lines.size(), 0u);
 }
 
+TEST(Expect, EntriesOfAShadowPageTable) {
+  const Expect e = Parse(
+      "expect 100 shadow $e+24 {\n"
+      "  $a: allocated anonymous mapped @ 101:$a   # its frame\n"
+      "  $a+0x1000-$a+0x3000: none; 7000: allocated mapped @ none\n"
+      "  $b: mapped @ zero; $c: mapped @ $f\n"
+      "}");
+  EXPECT_EQ(e.subject, Subject::kShadow);
+  EXPECT_EQ(e.address, "$e+24");
+  ASSERT_EQ(e.shadow.size(), 5u);
+  EXPECT_EQ(e.shadow[0].start, "$a");
+  EXPECT_EQ(e.shadow[0].end, "");
+  EXPECT_THAT(e.shadow[0].words, testing::ElementsAre("allocated", "anonymous", "mapped"));
+  EXPECT_EQ(e.shadow[0].pfn, ExpectShadowRow::Pfn::kFrame);
+  EXPECT_EQ(e.shadow[0].frame.pid, 101);
+  EXPECT_EQ(e.shadow[0].frame.address, "$a");
+  EXPECT_EQ(e.shadow[1].end, "$a+0x3000");
+  EXPECT_EQ(e.shadow[1].pfn, ExpectShadowRow::Pfn::kAny);
+  EXPECT_EQ(e.shadow[2].pfn, ExpectShadowRow::Pfn::kNone);
+  EXPECT_EQ(e.shadow[3].frame.kind, ExpectFrame::Kind::kZero);
+  EXPECT_EQ(e.shadow[4].frame.name, "$f");
+}
+
+TEST(Expect, WhatIsWrongWithAnEntryOfAShadowPageTable) {
+  const auto message = [](const std::string& text) {
+    return std::string(Scenario::FromText(text + "\n", "t").status().message());
+  };
+  EXPECT_THAT(
+      message("expect 100 shadow $e { $a: alocated }"),
+      testing::HasSubstr("unknown word for an entry of a shadow page table 'alocated', did you mean"));
+  EXPECT_THAT(message("expect 100 shadow $e { $a: mapped @ }"),
+              testing::HasSubstr("t:1:37: expected none, PID:ADDRESS, zero or a $name"));
+  EXPECT_THAT(message("expect 100 shadow $e { $a mapped }"), testing::HasSubstr("expected ':'"));
+  EXPECT_THAT(message("expect 100 shadow $e { $a: mapped, $b: mapped }"),
+              testing::HasSubstr("expected '@' and a frame, or the end of the entry"));
+}
+
 TEST(Expect, FieldsOfSmapsAndCounters) {
   const Expect e =
       Parse("expect 7 smaps 0x1000 {\n  Rss:   4 kB\n  VmFlags: rd wr mr\n  THPeligible:    0\n}");

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// After every generated step each entry equals what a fresh walk says, and at every hook and notifier call
+// inside it what a reader may rely on. A failure is shrunk to a scenario file that `mmsim run --audit` runs.
+//   MMSIM_SHADOW_SEEDS, MMSIM_SHADOW_STEPS: more than the few of every day
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "tests/scenario/shadow_generate.h"
+#include "tests/scenario/shadow_run.h"
+
+namespace mmsim::scenario {
+namespace {
+
+using Lines = std::vector<std::string>;
+
+uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? otherwise : std::strtoull(value, nullptr, 10);
+}
+
+std::string Text(const Lines& lines) {
+  std::string text = "# Shows: a generated sequence of steps that went wrong.\n";
+  for (const std::string& line : lines) text += line + "\n";
+  return text;
+}
+
+Lines Generate(uint64_t seed, uint64_t nr_steps) {
+  ShadowGenerator generator(seed);
+  Lines lines = generator.Setup();
+  while (lines.size() < nr_steps) lines.push_back(generator.Step());
+  return lines;
+}
+
+ShadowRun RunLines(const Lines& lines, Arch arch, HookMask without_hooks, bool validate) {
+  auto scenario = Scenario::FromText(Text(lines), "generated");
+  if (!scenario.ok()) {
+    ShadowRun run;
+    run.status = scenario.status();
+    return run;
+  }
+  return RunShadow(
+      **scenario,
+      {.arch = arch, .without_hooks = without_hooks, .check_results = false, .validate = validate});
+}
+
+// Takes lines out, in ever smaller pieces, as long as something is found.
+Lines Shrink(Lines lines, Arch arch, HookMask without_hooks, bool validate) {
+  const auto fails = [&](const Lines& candidate) {
+    return !RunLines(candidate, arch, without_hooks, validate).findings.empty();
+  };
+  for (size_t piece = lines.size() / 2; piece > 0; piece = piece == 1 ? 0 : piece / 2) {
+    for (size_t at = 0; at < lines.size();) {
+      Lines candidate(lines.begin(), lines.begin() + static_cast<ptrdiff_t>(at));
+      const size_t end = std::min(at + piece, lines.size());
+      candidate.insert(candidate.end(), lines.begin() + static_cast<ptrdiff_t>(end), lines.end());
+      if (fails(candidate)) {
+        lines = std::move(candidate);
+      } else {
+        at = end;
+      }
+    }
+  }
+  return lines;
+}
+
+class ShadowProperty : public testing::TestWithParam<Arch> {};
+
+TEST_P(ShadowProperty, EntriesAreTrueAfterEveryStep) {
+  const uint64_t seeds = FromEnvironment("MMSIM_SHADOW_SEEDS", 3);
+  const uint64_t steps = FromEnvironment("MMSIM_SHADOW_STEPS", 600);
+  for (uint64_t seed = 1; seed <= seeds; ++seed) {
+    const Lines lines = Generate(seed, steps);
+    const ShadowRun run = RunLines(lines, GetParam(), 0, /*validate=*/true);
+    ASSERT_TRUE(run.status.ok()) << "seed " << seed << ": " << run.status.message();
+    EXPECT_GT(run.nr_observations, steps);
+    if (run.findings.empty()) continue;
+    const Lines shrunk = Shrink(lines, GetParam(), 0, /*validate=*/true);
+    const std::string file = std::string(MMSIM_BINARY_DIR) + "/shadow_property.scn";
+    std::ofstream(file) << Text(shrunk);
+    FAIL() << "seed " << seed << ": " << run.Text() << "\nshrunk to " << file << ":\n" << Text(shrunk);
+  }
+}
+
+// The generator reaches it, the observer sees it, and what is left is short.
+TEST_P(ShadowProperty, AForgottenHookIsFoundAndShrunk) {
+  for (const HookPoint forgotten :
+       {HookPoint::kMovePtes, HookPoint::kCommitMerge, HookPoint::kCollapseHugePage,
+        HookPoint::kTryToMapUnusedToZeropage, HookPoint::kInvalidateRangeEnd}) {
+    const HookMask without = HookBit(forgotten);
+    Lines lines;
+    for (uint64_t seed = 1; seed < 40 && lines.empty(); ++seed) {
+      Lines tried = Generate(seed, 400);
+      if (!RunLines(tried, GetParam(), without, false).findings.empty()) lines = std::move(tried);
+    }
+    ASSERT_FALSE(lines.empty()) << InfoOf(forgotten).function;
+    const Lines shrunk = Shrink(lines, GetParam(), without, false);
+    EXPECT_LE(shrunk.size(), 10u) << InfoOf(forgotten).function << "\n" << Text(shrunk);
+    EXPECT_TRUE(RunLines(shrunk, GetParam(), 0, false).findings.empty()) << Text(shrunk);
+  }
+}
+
+TEST(ShadowGenerator, TheSameSeedGivesTheSameLines) {
+  EXPECT_EQ(Generate(7, 200), Generate(7, 200));
+  EXPECT_NE(Generate(7, 200), Generate(8, 200));
+}
+
+INSTANTIATE_TEST_SUITE_P(Both, ShadowProperty, testing::Values(Arch::kX86_64, Arch::kArm64),
+                         [](const auto& param_info) {
+                           return param_info.param == Arch::kX86_64 ? "x86_64" : "arm64";
+                         });
+
+}  // namespace
+}  // namespace mmsim::scenario
