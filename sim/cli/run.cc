@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/cli/run.h"
 
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <iostream>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "fmt/format.h"
@@ -11,6 +17,7 @@
 #include "sim/audit/shadow_observer.h"
 #include "sim/audit/validator.h"
 #include "sim/cli/report.h"
+#include "sim/cli/watch.h"
 #include "sim/scenario/observation.h"
 #include "sim/scenario/runner.h"
 #include "sim/scenario/shadow_text.h"
@@ -23,6 +30,7 @@ struct Request {
   std::vector<std::string> without_hooks;
   std::string arch = "x86_64", profile, observe;
   bool at_end = false, json = false, audit = false;
+  double watch_seconds = -1;  // 0: Enter goes on; negative: nothing is watched
 };
 
 // OBSERVE_* of a list like "maps,smaps,pagemap".
@@ -85,6 +93,18 @@ class Auditor {
   uint64_t findings_ = 0;
 };
 
+// --watch: the screen, and then the wait that was asked for.
+void ShowScreen(ShadowWatch& watch, Kernel& kernel, std::string_view step, double seconds) {
+  fmt::print("{}", watch.Screen(kernel, step));
+  std::fflush(stdout);
+  if (seconds > 0) {
+    std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+  } else {
+    std::string line;
+    std::getline(std::cin, line);
+  }
+}
+
 // Runs one file; its exit status.
 int RunFile(const Request& request, const std::string& file) {
   absl::StatusOr<std::unique_ptr<scenario::Scenario>> scenario = scenario::Scenario::Open(file);
@@ -115,11 +135,14 @@ int RunFile(const Request& request, const std::string& file) {
   if (request.audit) auditor.Watch(runner->kernel());
   const uint32_t what = ObserveMask(request.observe);
   scenario::KernelObserver observer(runner->kernel(), what);
+  ShadowWatch watch(isatty(STDOUT_FILENO) != 0);
   const absl::Status status = runner->RunAll([&](const scenario::Step& step, const guest::Outcome& outcome) {
-    if (request.observe.empty() || request.at_end) return;
     const std::string_view text = step.Text();
-    fmt::print("{}: {} {}\n", step.first_line, text.substr(0, text.find('\n')),
-               scenario::OutcomeText(outcome));
+    const std::string line = fmt::format("{}: {} {}", step.first_line, text.substr(0, text.find('\n')),
+                                         scenario::OutcomeText(outcome));
+    if (request.watch_seconds >= 0) ShowScreen(watch, runner->kernel(), line, request.watch_seconds);
+    if (request.observe.empty() || request.at_end) return;
+    fmt::print("{}\n", line);
     PrintState(observer.Observe(), what, request.json);
     if (ObservesShadow(request)) fmt::print("{}", scenario::ShadowStateText(runner->kernel()));
   });
@@ -161,6 +184,11 @@ void AddRunCommand(CLI::App& app, int& exit_status) {
   command->add_option("--profile", request->profile, "the kernel to model (default: the file's, else 6.12)");
   command->add_option("--observe", request->observe,
                       "what to print: maps, smaps, pagemap, shadow, comma-separated");
+  command
+      ->add_option("--watch", request->watch_seconds,
+                   "redraw a shadow page table after each step, and wait so many seconds (0: for Enter)")
+      ->expected(0, 1)
+      ->default_str("1");
   command->add_flag("--at-end", request->at_end, "observe at the end alone, not after each step");
   command->add_flag("--json", request->json, "observations as JSON, a line each");
   command->add_flag(

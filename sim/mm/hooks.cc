@@ -44,7 +44,7 @@ void RunHooks(const HookEvent& event) {
     if ((plan->mask & HookBit(event.point)) != 0) plan->on_event(plan->context, event);
     if (i < mm.hook_plans.size() && mm.hook_plans[i] == plan) ++i;
   }
-  mm.Drop();
+  mm.mm_count > 1 ? static_cast<void>(--mm.mm_count) : mm.Drop();
 }
 
 }  // namespace mmsim

@@ -78,7 +78,7 @@ struct HookPlan {
 void AttachHooks(Mm& mm, const HookPlan& plan);
 // Nothing when it is not attached.
 void DetachHooks(Mm& mm, const HookPlan& plan);
-[[gnu::cold]] void RunHooks(const HookEvent& event);
+[[gnu::noinline]] void RunHooks(const HookEvent& event);
 
 inline bool IsHooked(const Mm& mm, HookPoint point) {
   return (mm.hooks & HookBit(point)) != 0;

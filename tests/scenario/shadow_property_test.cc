@@ -4,9 +4,11 @@
 //   MMSIM_SHADOW_SEEDS, MMSIM_SHADOW_STEPS: more than the few of every day
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 
+#include "sim/scenario/shrink.h"
 #include "tests/scenario/shadow_generate.h"
 #include "tests/scenario/shadow_run.h"
 
@@ -33,8 +35,8 @@ Lines Generate(uint64_t seed, uint64_t nr_steps) {
   return lines;
 }
 
-ShadowRun RunLines(const Lines& lines, Arch arch, HookMask without_hooks, bool validate) {
-  auto scenario = Scenario::FromText(Text(lines), "generated");
+ShadowRun RunText(const std::string& text, Arch arch, HookMask without_hooks, bool validate) {
+  auto scenario = Scenario::FromText(text, "generated");
   if (!scenario.ok()) {
     ShadowRun run;
     run.status = scenario.status();
@@ -45,24 +47,15 @@ ShadowRun RunLines(const Lines& lines, Arch arch, HookMask without_hooks, bool v
       {.arch = arch, .without_hooks = without_hooks, .check_results = false, .validate = validate});
 }
 
-// Takes lines out, in ever smaller pieces, as long as something is found.
-Lines Shrink(Lines lines, Arch arch, HookMask without_hooks, bool validate) {
-  const auto fails = [&](const Lines& candidate) {
-    return !RunLines(candidate, arch, without_hooks, validate).findings.empty();
-  };
-  for (size_t piece = lines.size() / 2; piece > 0; piece = piece == 1 ? 0 : piece / 2) {
-    for (size_t at = 0; at < lines.size();) {
-      Lines candidate(lines.begin(), lines.begin() + static_cast<ptrdiff_t>(at));
-      const size_t end = std::min(at + piece, lines.size());
-      candidate.insert(candidate.end(), lines.begin() + static_cast<ptrdiff_t>(end), lines.end());
-      if (fails(candidate)) {
-        lines = std::move(candidate);
-      } else {
-        at = end;
-      }
+// The shortest in which something is still found.
+std::string Shrunk(const Lines& lines, Arch arch, HookMask without_hooks, bool validate) {
+  return Shrink(Text(lines), [&](const std::vector<std::string>& texts) {
+    std::vector<bool> still;
+    for (const std::string& text : texts) {
+      still.push_back(!RunText(text, arch, without_hooks, validate).findings.empty());
     }
-  }
-  return lines;
+    return still;
+  });
 }
 
 class ShadowProperty : public testing::TestWithParam<Arch> {};
@@ -72,14 +65,14 @@ TEST_P(ShadowProperty, EntriesAreTrueAfterEveryStep) {
   const uint64_t steps = FromEnvironment("MMSIM_SHADOW_STEPS", 600);
   for (uint64_t seed = 1; seed <= seeds; ++seed) {
     const Lines lines = Generate(seed, steps);
-    const ShadowRun run = RunLines(lines, GetParam(), 0, /*validate=*/true);
+    const ShadowRun run = RunText(Text(lines), GetParam(), 0, /*validate=*/true);
     ASSERT_TRUE(run.status.ok()) << "seed " << seed << ": " << run.status.message();
     EXPECT_GT(run.nr_observations, steps);
     if (run.findings.empty()) continue;
-    const Lines shrunk = Shrink(lines, GetParam(), 0, /*validate=*/true);
+    const std::string shrunk = Shrunk(lines, GetParam(), 0, /*validate=*/true);
     const std::string file = std::string(MMSIM_BINARY_DIR) + "/shadow_property.scn";
-    std::ofstream(file) << Text(shrunk);
-    FAIL() << "seed " << seed << ": " << run.Text() << "\nshrunk to " << file << ":\n" << Text(shrunk);
+    std::ofstream(file) << "# Shows: a generated sequence of steps that went wrong.\n" << shrunk;
+    FAIL() << "seed " << seed << ": " << run.Text() << "\nshrunk to " << file << ":\n" << shrunk;
   }
 }
 
@@ -92,12 +85,13 @@ TEST_P(ShadowProperty, AForgottenHookIsFoundAndShrunk) {
     Lines lines;
     for (uint64_t seed = 1; seed < 40 && lines.empty(); ++seed) {
       Lines tried = Generate(seed, 400);
-      if (!RunLines(tried, GetParam(), without, false).findings.empty()) lines = std::move(tried);
+      if (!RunText(Text(tried), GetParam(), without, false).findings.empty()) lines = std::move(tried);
     }
     ASSERT_FALSE(lines.empty()) << InfoOf(forgotten).function;
-    const Lines shrunk = Shrink(lines, GetParam(), without, false);
-    EXPECT_LE(shrunk.size(), 10u) << InfoOf(forgotten).function << "\n" << Text(shrunk);
-    EXPECT_TRUE(RunLines(shrunk, GetParam(), 0, false).findings.empty()) << Text(shrunk);
+    const std::string shrunk = Shrunk(lines, GetParam(), without, false);
+    EXPECT_LE(std::count(shrunk.begin(), shrunk.end(), '\n'), 10) << InfoOf(forgotten).function << "\n"
+                                                                  << shrunk;
+    EXPECT_TRUE(RunText(shrunk, GetParam(), 0, false).findings.empty()) << shrunk;
   }
 }
 
