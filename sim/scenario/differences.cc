@@ -86,8 +86,9 @@ std::string ComparisonCount::LastLines() const {
   std::string text;
   if (deliberate > 0) text = fmt::format("{} more differences are deliberate (differences.md)\n", deliberate);
   if (!skipped.empty()) {
-    text += "left out, because the model lacks them:";
-    for (const auto& [name, times] : skipped) text += fmt::format(" {} {}", times, name);
+    text += "left out:";
+    for (const auto& [name, times] : skipped) text += fmt::format(" {} {};", times, name);
+    text.pop_back();
     text += '\n';
   }
   return text + fmt::format("{} steps compared, {} differences\n", steps, differences);
