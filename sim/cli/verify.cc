@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "fmt/format.h"
+#include "sim/cli/record_env.h"
 #include "sim/cli/report.h"
 #include "sim/scenario/verify.h"
 
@@ -14,13 +15,16 @@ namespace {
 
 struct Request {
   std::vector<std::string> dirs;
+  std::string arch;
   scenario::VerifyOptions options;
   bool verbose = false;
 };
 
-int RunVerify(const Request& request) {
+int RunVerify(Request& request) {
   uint64_t processes = 0, identical = 0, mismatches = 0;
   bool cannot = false, unsound = false;
+  request.options.host_env = DescribeHost();
+  if (!request.arch.empty()) request.options.arch = request.arch == "arm64" ? Arch::kArm64 : Arch::kX86_64;
   for (const std::string& dir : request.dirs) {
     absl::StatusOr<scenario::VerifyResult> result = scenario::Verify(dir, request.options);
     if (!result.ok()) {
@@ -28,6 +32,7 @@ int RunVerify(const Request& request) {
       cannot = true;
       continue;
     }
+    if (!result->note.empty()) fmt::print(stderr, "{}: {}\n", dir, result->note);
     processes += result->processes;
     identical += result->identical;
     mismatches += result->mismatches.size();
@@ -53,6 +58,8 @@ void AddVerifyCommand(CLI::App& app, int& exit_status) {
       app.add_subcommand("verify", "replays recordings and compares the final address spaces");
   command->footer("Example: mmsim verify scenarios/recorded/*/");
   command->add_option("DIR", request->dirs, "folders that `mmsim record` wrote")->required();
+  command->add_option("--arch", request->arch, "x86_64 or arm64 (default: the recording's)")
+      ->check(CLI::IsMember({"x86_64", "arm64"}));
   command->add_option("--profile", request->options.profile,
                       "the kernel to model (default: the recording's)");
   command->add_flag("--audit", request->options.audit, "run the validator after each step");

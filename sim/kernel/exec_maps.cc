@@ -48,8 +48,9 @@ VmFlags FlagsOf(Arch arch, const MapsLine& line) {
                                                   : (flags | kVmMayShare) & ~kVmMayWrite;
   }
   if (access & kVmWrite) flags |= kVmAccount;
+  // exec makes .bss as brk makes the heap. Linux: fs/binfmt_elf.c elf_load(), mm/mmap.c vm_brk_flags()
   const bool by_brk = line.name == "[heap]" || (line.inode == 0 && line.name.empty());
-  if (by_brk && arch == Arch::kArm64 && line.name == "[heap]") flags |= kVmMteAllowed;
+  if (by_brk && arch == Arch::kArm64) flags |= kVmMteAllowed;
   return flags;
 }
 

@@ -22,18 +22,18 @@ Result<int> FilesTable::Install(FileRef file, bool cloexec, uint64_t limit, uint
 void FilesTable::InstallAt(int fd, FileRef file, bool cloexec) {
   const size_t i = static_cast<size_t>(fd);
   if (i >= entries_.size()) entries_.resize(i + 1);
-  entries_[i] = {std::move(file), cloexec};
+  entries_[i] = {.file = std::move(file), .cloexec = cloexec, .cloexec_known = true, .seen = true};
 }
 
 Status FilesTable::Close(int64_t fd) {
   if (Get(fd) == nullptr) return Errno::kEBADF;
-  entries_[static_cast<size_t>(fd)] = {};
+  entries_[static_cast<size_t>(fd)] = FdEntry::Closed();
   return {};
 }
 
 void FilesTable::CloseOnExec() {
   for (FdEntry& entry : entries_) {
-    if (entry.cloexec) entry = {};
+    if (entry.cloexec) entry = FdEntry::Closed();
   }
 }
 

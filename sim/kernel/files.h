@@ -2,7 +2,7 @@
 // File descriptors and paths: the table of open files of a process, and a small in-memory file system, as far
 // as file mappings need one. Nothing here touches the host: "disk" files are known by what was declared
 // (size, contents) or by what an injected provider says of a path. Linux: fs/file.c, fs/open.c, fs/namei.c.
-// Not modelled: directories as objects (every directory that a path names exists), permissions, mounts, hard
+// Not modelled: what directories hold (every directory that a path names exists), permissions, mounts, hard
 // links beside the count, symbolic links beside those that a scenario declares.
 #pragma once
 
@@ -28,6 +28,16 @@ struct System;
 struct FdEntry {
   FileRef file;  // null: closed
   bool cloexec = false;
+  // Closed, and it was open once.
+  static FdEntry Closed() {
+    FdEntry entry;
+    entry.seen = true;
+    return entry;
+  }
+  // Of a replay, whose log did not show the descriptor made: false.
+  bool cloexec_known = true;
+  // The number was seen in use since the process began to be looked at; false: it may be in use.
+  bool seen = false;
 };
 
 // The descriptors of a process; shared under CLONE_FILES. Linux: struct files_struct
@@ -59,6 +69,8 @@ struct FileFacts {
   std::string real_path;  // what /proc shows when the path leads there by symbolic links; "": the path itself
   bool executable = true;  // mode & 0111
   bool noexec = false;     // of a mount with noexec
+  bool directory = false;
+  bool aligns_huge = true;  // kDisk: see Inode::aligns_huge
 };
 
 // Asked once for each path that is not known yet; nothing: there is no such file.
@@ -79,6 +91,11 @@ class Vfs {
   InodeRef Lookup(std::string_view path);
   // How /proc shows the file of this path: symbolic links resolved.
   std::string ShownPath(std::string_view path) const;
+  // A replay: there is a file, or a directory, of this path as /proc and strace -y show it. What was not
+  // known comes to be, of unknown size and the kind of its mount.
+  void Believe(std::string_view shown_path, bool directory);
+  // A replay: the file is now seen under another path, in its mappings too.
+  void Rename(File& file, std::string_view shown_path);
   // Removes the name. ENOENT. Open files and mappings show " (deleted)" from now on.
   Status Unlink(std::string_view path);
   // An inode of the kernel's own tmpfs, without a name (memfd, System V segments).

@@ -35,10 +35,13 @@ Rlimits InitRlimits(uint64_t total_ram_pages) {
   return limits;
 }
 
-const KernelProfile& ProfileOf(const KernelOptions& options) {
-  const KernelProfile* profile = FindProfile(options.profile, options.arch);
-  MMSIM_CHECK(profile != nullptr);
-  return *profile;
+KernelProfile ProfileOf(const KernelOptions& options) {
+  const KernelProfile* named = FindProfile(options.profile, options.arch);
+  MMSIM_CHECK(named != nullptr);
+  KernelProfile profile = *named;
+  profile.pkeys = options.pkeys.value_or(profile.pkeys);
+  profile.bti = options.bti.value_or(profile.bti);
+  return profile;
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -42,6 +43,8 @@ struct KernelOptions {
   std::function<void(int pid, int code)> on_exit = nullptr;
   // Hook points (hooks.h) at which shadowpt is not called: what would be seen if they had been forgotten.
   uint64_t without_hooks = 0;
+  // What a machine has, where it is known: instead of the profile's.
+  std::optional<bool> pkeys, bti;
 };
 
 // A page fault that an access met on its way, as the hardware reported it.

@@ -8,6 +8,7 @@
 #include "sim/kernel/arch/abi.h"
 #include "sim/kernel/kernel.h"
 #include "sim/kernel/procfs.h"
+#include "sim/mm/arch/layout.h"
 #include "sim/mm/task_mmu.h"
 
 namespace mmsim {
@@ -79,7 +80,7 @@ void AppendSmap(const Kernel& kernel, const MapsLine& line, VmFlags flags, const
   kb("MMUPageSize:", kPageSize);
   AppendStats(stats, out);
   fmt::format_to(std::back_inserter(*out), "THPeligible:    {:8}\n", thp_eligible ? 1 : 0);
-  if (abi::NrPkeys(kernel.arch()) > 1) {
+  if (ArchMaxPkey(kernel.arch(), kernel.system().profile) > 1) {
     fmt::format_to(std::back_inserter(*out), "ProtectionKey:  {:8}\n", (flags & kVmPkeyMask) >> kVmPkeyShift);
   }
   AppendVmFlags(kernel.arch(), flags, out);

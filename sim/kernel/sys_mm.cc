@@ -9,6 +9,7 @@
 #include "sim/kernel/call.h"
 #include "sim/kernel/uaccess.h"
 #include "sim/kernel/uapi.h"
+#include "sim/mm/arch/layout.h"
 #include "sim/mm/task_mmu.h"
 #include "sim/mm/verbs.h"
 
@@ -117,24 +118,26 @@ int64_t Do_pkey_alloc(Call& call) {
   constexpr uint64_t kPkeyAccessMask = 3;
   if (call.U(0) != 0) return Call::Err(Errno::kEINVAL);
   if (call.U(1) & ~kPkeyAccessMask) return Call::Err(Errno::kEINVAL);
-  const int keys = abi::NrPkeys(call.kernel.arch());
+  const System& system = call.kernel.system();
+  const int keys = ArchMaxPkey(system.arch, system.profile);
+  if (keys == 1 && system.profile.pkey_alloc_needs_pkeys) return Call::Err(Errno::kENOSPC);
   int& map = call.mm().pkey_allocation_map;
   const int pkey = std::countr_one(static_cast<uint32_t>(map));
   if (pkey >= keys) return Call::Err(Errno::kENOSPC);
   map |= 1 << pkey;
+  // Key 0 cannot be given back, so the next call finds none left. Linux: arch/x86/kernel/fpu/xstate.c
+  // arch_set_user_pkey_access()
+  if (keys == 1) return Call::Err(Errno::kEINVAL);
   const uint32_t shift = static_cast<uint32_t>(pkey) * 2;
   call.task.pkru = (call.task.pkru & ~(3u << shift)) | (static_cast<uint32_t>(call.U(1)) << shift);
   return pkey;
 }
 
-// Linux: mm/mprotect.c SYSCALL_DEFINE1(pkey_free), arch/x86/include/asm/pkeys.h mm_pkey_is_allocated()
+// Linux: mm/mprotect.c SYSCALL_DEFINE1(pkey_free), arch/x86/include/asm/pkeys.h mm_pkey_free()
 int64_t Do_pkey_free(Call& call) {
   const int pkey = call.Int(0);
-  int& map = call.mm().pkey_allocation_map;
-  if (pkey < 0 || pkey >= abi::NrPkeys(call.kernel.arch()) || !(map >> pkey & 1))
-    return Call::Err(Errno::kEINVAL);
-  if (pkey == call.mm().execute_only_pkey) return Call::Err(Errno::kEINVAL);
-  map &= ~(1 << pkey);
+  if (!MmPkeyIsAllocated(call.mm(), pkey)) return Call::Err(Errno::kEINVAL);
+  call.mm().pkey_allocation_map &= ~(1 << pkey);
   return 0;
 }
 

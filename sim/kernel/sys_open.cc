@@ -37,6 +37,9 @@ Result<std::string> PathArgument(Call& call, int64_t dirfd, int index) {
 // Linux: fs/open.c do_sys_openat2(), fs/namei.c do_open()
 int64_t DoOpen(Call& call, int64_t dirfd, int path_index, uint32_t flags, uint32_t mode) {
   if ((flags & kOTmpfileBit) != 0) return call.NotModelled();
+  const bool wants_directory = (flags & abi::ODirectory(call.kernel.arch())) != 0;
+  // Linux: fs/open.c build_open_flags()
+  if (wants_directory && (flags & kOCreat)) return Call::Err(Errno::kEINVAL);
   Result<std::string> path = PathArgument(call, dirfd, path_index);
   if (!path.ok()) return Call::Err(path.error());
   // The descriptor comes before the file.
@@ -45,15 +48,17 @@ int64_t DoOpen(Call& call, int64_t dirfd, int path_index, uint32_t flags, uint32
   Vfs& vfs = call.kernel.vfs();
   InodeRef inode = vfs.Lookup(*path);
   if (inode == nullptr) {
-    if (call.kernel.options().open_world) return call.NotModelled();
-    if (!(flags & kOCreat)) return Call::Err(Errno::kENOENT);
+    if (!(flags & kOCreat)) {
+      return call.kernel.options().open_world ? call.NotModelled() : Call::Err(Errno::kENOENT);
+    }
     inode = vfs.Create(*path, (mode & 0111) != 0);
   } else if ((flags & (kOCreat | kOExcl)) == (kOCreat | kOExcl)) {
     return Call::Err(Errno::kEEXIST);
   }
-  if (flags & abi::ODirectory(call.kernel.arch())) return Call::Err(Errno::kENOTDIR);
   const uint32_t access = flags & kOAccmode;
   const bool writes = access == kOWronly || access == kORdwr;
+  if (inode->directory && ((flags & (kOCreat | kOTrunc)) || writes)) return Call::Err(Errno::kEISDIR);
+  if (wants_directory && !inode->directory) return Call::Err(Errno::kENOTDIR);
   if ((writes || (flags & kOTrunc)) && inode->writers < 0) return Call::Err(Errno::kETXTBSY);
   if ((flags & kOTrunc) && (inode->kind == InodeKind::kDisk || inode->kind == InodeKind::kShmem)) {
     Status status = InodeTruncate(*inode, 0);
@@ -128,7 +133,7 @@ int64_t Do_close_range(Call& call) {
     if (flags & kCloexec) {
       entries[fd].cloexec = entries[fd].file != nullptr;
     } else {
-      entries[fd] = {};
+      entries[fd] = FdEntry::Closed();
     }
   }
   return 0;

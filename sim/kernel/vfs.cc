@@ -5,6 +5,7 @@
 #include "sim/kernel/files.h"
 #include "sim/kernel/mm_ref.h"
 #include "sim/kernel/uapi.h"
+#include "sim/mm/vma.h"
 
 namespace mmsim {
 namespace {
@@ -47,6 +48,8 @@ InodeRef Vfs::Add(std::string_view path, const FileFacts& facts) {
   inode->dev_minor = facts.dev_minor;
   inode->id = facts.inode != 0 ? facts.inode : next_inode_++;
   inode->noexec = facts.noexec;
+  inode->directory = facts.directory;
+  inode->aligns_huge = facts.aligns_huge;
   inode->noreserve = facts.kind == InodeKind::kShmem;  // tmpfs accounts a page at a time
   if (!facts.executable) not_executable_.insert(inode->id);
   names_[std::string(path)] = inode;
@@ -93,6 +96,28 @@ InodeRef Vfs::Lookup(std::string_view path) {
     names_[std::string(path)] = nullptr;  // asked once
   }
   return inode;
+}
+
+void Vfs::Believe(std::string_view shown_path, bool directory) {
+  const InodeRef inode = Lookup(shown_path);
+  if (directory && (inode == nullptr || !inode->directory)) {
+    FileFacts facts;
+    facts.kind = InodeKind::kOther;
+    facts.directory = true;
+    Add(shown_path, facts);
+  } else if (inode == nullptr) {
+    Create(shown_path, true)->size_bytes = kUnknownSize;
+  }
+}
+
+void Vfs::Rename(File& file, std::string_view shown_path) {
+  const auto old = names_.find(file.path);
+  if (old != names_.end() && old->second == file.inode) old->second = nullptr;
+  names_[std::string(shown_path)] = file.inode;
+  for (Vma& vma : file.inode->i_mmap) {
+    if (vma.file->path == file.path && vma.file.get() != &file) vma.file->path = std::string(shown_path);
+  }
+  file.path = std::string(shown_path);
 }
 
 Status Vfs::Unlink(std::string_view path) {

@@ -58,8 +58,9 @@ struct Inode {
   uint64_t id = 0;  // inode number
   uint32_t dev_major = 0, dev_minor = 0;
   uint64_t size_bytes = 0;
-  uint32_t seals = 0;   // F_SEAL_*
-  bool noexec = false;  // of a mount with MNT_NOEXEC
+  uint32_t seals = 0;      // F_SEAL_*
+  bool noexec = false;     // of a mount with MNT_NOEXEC
+  bool directory = false;  // kOther
   // kDisk: its file system asks for addresses where huge pages fit (ext4, xfs, btrfs; not overlayfs)
   bool aligns_huge = true;
   bool noreserve = false;        // shmem: VM_NORESERVE, accounted a page at a time
@@ -90,6 +91,7 @@ struct File {
   bool write_access = false;  // counts in inode->writers, until the file is released
   uint32_t mode = 0;          // kFmode*
   uint32_t flags = 0;         // O_* as fcntl(F_GETFL) shows
+  bool flags_known = true;    // false: a replay has not seen it opened
   uint64_t position = 0;      // bytes
   // Readahead (struct file_ra_state), in pages.
   uint64_t ra_start = 0;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "sim/mm/arch/layout.h"
 #include "sim/mm/arch/task_size.h"
 #include "sim/mm/page_table.h"
 #include "sim/mm/tlb_flush.h"
@@ -41,6 +42,8 @@ Mm* Mm::Alloc(System& system) {
   mm->asid = TakeAsid(system);
   MMSIM_CHECK(mm->asid != 0);
   mm->task_size = ArchTaskSize(system.arch);
+  // Linux: arch/x86/include/asm/mmu_context.h init_new_context(), which without keys leaves both zero
+  if (ArchMaxPkey(system.arch, system.profile) == 1) mm->pkey_allocation_map = mm->execute_only_pkey = 0;
   return mm;
 }
 

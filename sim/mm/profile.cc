@@ -21,9 +21,15 @@ constexpr KernelProfile k618X86{.name = "6.18",
                                 .vvar_clock_pages = 2,
                                 .vdso_pages = 2,
                                 .vsyscall = true,
-                                .soft_dirty = false};
-constexpr KernelProfile k618Arm64{
-    .name = "6.18", .vvar_pages = 4, .vvar_clock_pages = 0, .vdso_pages = 2, .soft_dirty = false};
+                                .soft_dirty = false,
+                                .pkey_alloc_needs_pkeys = false,
+                                .merges_unfaulted = true};
+constexpr KernelProfile k618Arm64{.name = "6.18",
+                                  .vvar_pages = 4,
+                                  .vvar_clock_pages = 0,
+                                  .vdso_pages = 2,
+                                  .soft_dirty = false,
+                                  .merges_unfaulted = true};
 
 }  // namespace
 
@@ -32,6 +38,11 @@ const KernelProfile* FindProfile(std::string_view name, Arch arch) {
   if (name == "6.12") return x86 ? &k612X86 : &k612Arm64;
   if (name == "6.18") return x86 ? &k618X86 : &k618Arm64;
   return nullptr;
+}
+
+std::span<const std::string_view> ProfileNames() {
+  static constexpr std::string_view kNames[] = {"6.12", "6.18"};
+  return kNames;
 }
 
 }  // namespace mmsim

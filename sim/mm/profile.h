@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "mmsim/types.h"
@@ -29,11 +30,20 @@ struct KernelProfile {
   bool hw_afdbm = false;
   // Protection keys (x86-64) and branch target identification (arm64), as the processor has them.
   bool pkeys = true;
+  // pkey_alloc on a processor without keys: -ENOSPC; false: -EINVAL, and -ENOSPC from the second time on
+  // (arch/x86/include/asm/pkeys.h: mm_pkey_alloc() asks arch_pkeys_enabled() in Debian's 6.12.117, not
+  // in 6.18).
+  bool pkey_alloc_needs_pkeys = true;
+  // A VMA without pages of its own merges with one that has them (6.16, "mm/vma: fix incorrectly disallowed
+  // anonymous VMA merges").
+  bool merges_unfaulted = false;
   bool bti = false;
 };
 
 // The profile of `arch` in 6.12, or of another version by its name ("6.12", "6.18"); null for an unknown
 // name.
 const KernelProfile* FindProfile(std::string_view name, Arch arch);
+// The names of all profiles, the oldest kernel first.
+std::span<const std::string_view> ProfileNames();
 
 }  // namespace mmsim

@@ -201,6 +201,7 @@ Vma* CopyVma(Vma** vmap, VirtAddr addr, uint64_t len_bytes, uint64_t pgoff, bool
   const VirtAddr vma_start = vma->start;
   bool faulted_in_anon_vma = true;
   VmaMerge vmg = MergeOf(*vma, nullptr, addr, addr + len_bytes);
+  vmg.copied_from = vma;
   // Not yet touched: the offset may follow the new place, which makes merges there likelier.
   if (vma->IsAnonymous() && vma->anon_vma == nullptr) {
     pgoff = addr.PageNumber();

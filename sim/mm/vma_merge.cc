@@ -31,16 +31,21 @@ bool IsMergeableVma(const VmaMerge& vmg, const Vma& vma) {
 
 // A VMA that fork gave more than one anon_vma does not take in one that has none: its pages would hang on a
 // longer chain than they need. Linux: mm/vma.c is_mergeable_anon_vma()
-bool IsMergeableAnonVma(const AnonVma* a, const AnonVma* b, const Vma* vma) {
-  if ((a == nullptr || b == nullptr) && (vma == nullptr || IsSingular(*vma))) return true;
-  return a == b;
+bool IsMergeableAnonVma(const VmaMerge& vmg, const Vma& target) {
+  if (vmg.anon_vma == target.anon_vma) return true;
+  if (vmg.anon_vma != nullptr && target.anon_vma != nullptr) return false;
+  if (target.anon_vma != nullptr) return IsSingular(target);
+  // The target has no pages of its own. Before 6.16 its chain, which is empty, was asked to be singular.
+  if (!vmg.mm.system.profile.merges_unfaulted) return false;
+  const Vma* source = vmg.vma != nullptr ? vmg.vma : vmg.copied_from;
+  return source == nullptr || IsSingular(*source);
 }
 
 // Linux: mm/vma.c can_vma_merge_before(), can_vma_merge_after(), can_vma_merge_left()
 bool CanMergeLeft(const VmaMerge& vmg) {
   const Vma* prev = vmg.prev;
   return prev != nullptr && prev->end == vmg.start && IsMergeableVma(vmg, *prev) &&
-         IsMergeableAnonVma(vmg.anon_vma, prev->anon_vma, prev) && prev->pgoff + prev->NrPages() == vmg.pgoff;
+         IsMergeableAnonVma(vmg, *prev) && prev->pgoff + prev->NrPages() == vmg.pgoff;
 }
 
 // With both neighbours willing, they must get along with each other as well. Linux: mm/vma.c
@@ -48,11 +53,11 @@ bool CanMergeLeft(const VmaMerge& vmg) {
 bool CanMergeRight(const VmaMerge& vmg, bool can_merge_left) {
   const Vma* next = vmg.next;
   if (next == nullptr || vmg.end != next->start || !IsMergeableVma(vmg, *next) ||
-      !IsMergeableAnonVma(vmg.anon_vma, next->anon_vma, next) ||
-      next->pgoff != vmg.pgoff + ((vmg.end - vmg.start) >> kPageShift)) {
+      !IsMergeableAnonVma(vmg, *next) || next->pgoff != vmg.pgoff + ((vmg.end - vmg.start) >> kPageShift)) {
     return false;
   }
-  return !can_merge_left || IsMergeableAnonVma(vmg.prev->anon_vma, next->anon_vma, nullptr);
+  const AnonVma* left = can_merge_left ? vmg.prev->anon_vma : nullptr;
+  return left == nullptr || next->anon_vma == nullptr || left == next->anon_vma;
 }
 
 // `dst` will hold pages of `src`. *dup is set when it got its anon_vma here. Linux: mm/vma.c dup_anon_vma()
@@ -274,6 +279,10 @@ Status VmaExpand(VmaMerge& vmg) {
   if (next != nullptr && next != &vma && vmg.end == next->end) {
     commit.remove = next;
     Status status = DupAnonVma(vma, *next, &anon_dup);
+    if (!status.ok()) return status;
+  }
+  if (vmg.copied_from != nullptr) {
+    Status status = DupAnonVma(vma, *vmg.copied_from, &anon_dup);
     if (!status.ok()) return status;
   }
   Status status = CommitMerge(vmg, commit);

@@ -60,6 +60,7 @@ struct VmaMerge {
   Vma* vma = nullptr;   // the VMA being modified; null for a new range; in the end the one that grew
   File* file = nullptr;
   AnonVma* anon_vma = nullptr;
+  Vma* copied_from = nullptr;   // the new range takes over this one's pages (mremap)
   bool just_expand = false;     // VMG_FLAG_JUST_EXPAND
   bool expands = false;         // set by vma_expand(): it takes in addresses that the VMA did not have
   bool give_up_on_oom = false;  // then a lack of memory is no error, but no merge

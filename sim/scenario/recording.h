@@ -54,6 +54,7 @@ struct RecordedEnv {
   std::map<std::string, uint64_t, std::less<>> numbers;  // by "max_map_count", "memtotal" (kB): lower case
   std::map<std::string, std::string, std::less<>> filesystems;  // "ext4" by "fe:00"
   std::set<std::string, std::less<>> cpu_flags;
+  bool has_cpu_flags = false;  // they may be none
   // Lines whose name is known and whose value is not, each with "FILE:LINE: " before it.
   std::vector<std::string> warnings;
 

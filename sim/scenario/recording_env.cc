@@ -162,6 +162,7 @@ class EnvParser {
 
   // NAME, lower case and bare, and its value's words.
   void Named(std::string_view line) {
+    env_.has_cpu_flags |= line.starts_with("cpu_flags");
     size_t end = line.find_first_of(" \t:=");
     if (end == std::string_view::npos) return;
     std::string_view raw = line.substr(0, end);
@@ -169,7 +170,8 @@ class EnvParser {
     const Words value = Split(line.substr(end));
     const size_t prefix = raw.find_last_of("./");
     if (prefix != std::string_view::npos) raw.remove_prefix(prefix + 1);
-    if (!value.empty()) Fact(Lower(raw), value);
+    const std::string name = Lower(raw);
+    if (!value.empty()) Fact(name, value);
   }
 
   void Fact(const std::string& name, const Words& value) {

@@ -17,9 +17,6 @@ namespace {
 
 using mman::kMapAnonymous, mman::kMapFixed;
 
-constexpr uint32_t kReadWrite = 2;                              // O_RDWR
-constexpr uint64_t kGetDescriptorFlags = 1, kGetFileFlags = 3;  // F_GETFD, F_GETFL
-
 bool MakesTask(Sys sys) {
   return sys == Sys::k_clone || sys == Sys::k_clone3 || sys == Sys::k_fork || sys == Sys::k_vfork;
 }
@@ -44,68 +41,93 @@ absl::StatusOr<Task*> Runner::AttachInTheMiddle(const Step& step) {
   SpawnRequest request;
   request.pid = step.pid == kNoPid ? 0 : step.pid;
   request.empty = true;
+  request.cred = options_.credentials;
   Result<Task*> spawned = kernel_->Spawn(request);
   if (!spawned.ok()) return scenario_.ErrorAt(step.text, "the process of this line cannot be made");
   Task* task = *spawned;
   if (first_pid_ == 0) first_pid_ = task->pid;
-  layout_[task->mm->id] = {false, false};
-  for (int fd = 0; fd <= 2; ++fd) {
-    kernel_->InstallFd(*task, fd, "standard:[0]", kReadWrite);
-    unknown_flags_[{task->files.get(), fd}] = 3;
-  }
+  layout_[task->mm->id] = {false, false, {}};
+  for (int fd = 0; fd <= 2; ++fd) InstallSeen(*task, fd, "standard:[0]");
   return task;
 }
 
-absl::StatusOr<bool> Runner::DoCall(const Step& step, guest::Outcome* outcome) {
+// What a log's line tells beside its call, before the call is carried out. False: the call is not to be
+// carried out, because it is about what was before the log.
+bool Runner::LearnBefore(Task& task, const Step& step) {
+  KnowDescriptors(task, call_);
+  LearnRegion(task, step, call_);
+  TouchAsLogged(task, step, call_);
+  const bool waits = step.sys == Sys::k_wait4 && step.result == ResultKind::kValue && step.value > 0;
+  const bool names_itself =
+      step.sys == Sys::k_set_tid_address || step.sys == Sys::k_getpid || step.sys == Sys::k_gettid;
+  // A child or a parent from before the log, and the number of a process in a log that numbers none.
+  const bool unknown = (waits && kernel_->FindTask(static_cast<int>(step.value)) == nullptr) ||
+                       (step.sys == Sys::k_getppid && task.parent == nullptr) ||
+                       (names_itself && step.pid == kNoPid);
+  if (unknown) ++skipped_[std::string(SysName(step.sys)) + " of a process from before the log"];
+  return !unknown;
+}
+
+// The task that makes the call; null: none that lives.
+absl::StatusOr<Task*> Runner::CallerOf(const Step& step) {
+  if (!scenario_.is_log()) return VictimOf(step);
   Task* task = TaskOf(step);
-  if (scenario_.is_log()) {
-    if (task == nullptr) {
-      absl::StatusOr<Task*> attached = AttachInTheMiddle(step);
-      if (!attached.ok()) return attached.status();
-      task = *attached;
-    }
-    if (!task->IsAlive()) return false;
-  } else {
-    absl::StatusOr<Task*> victim = VictimOf(step);
-    if (!victim.ok()) return victim.status();
-    task = *victim;
-  }
-  if (step.sys == kSysByNumber || !Kernel::Models(step.sys)) {
-    ++skipped_[step.sys == kSysByNumber ? "a call without a name" : std::string(SysName(step.sys))];
+  if (task == nullptr) return AttachInTheMiddle(step);
+  return task->IsAlive() ? task : nullptr;
+}
+
+absl::StatusOr<bool> Runner::DoCall(const Step& step, guest::Outcome* outcome) {
+  const bool is_log = scenario_.is_log();
+  const absl::StatusOr<Task*> caller = CallerOf(step);
+  if (!caller.ok()) return caller.status();
+  Task* task = *caller;
+  if (task == nullptr) return false;
+  // A call that is newer than the strace that logged it comes by its number: syscall_0x1ce(...).
+  const Sys sys = step.sys == kSysByNumber
+                      ? FindSysByNumber(step.number, kernel_->arch()).value_or(kSysByNumber)
+                      : step.sys;
+  if (sys == kSysByNumber || !Kernel::Models(sys)) {
+    ++skipped_[sys == kSysByNumber ? "a call without a name" : std::string(SysName(sys))];
+    if (is_log) FollowDescriptorsOfText(*task, step);
     return false;
   }
   if (absl::Status s = Lower(scenario_, step, kernel_->arch(), names_, &call_); !s.ok()) return s;
   if (step.result == ResultKind::kUnfinished && MakesTask(step.sys)) return false;
-  if (scenario_.is_log()) {
-    KnowDescriptors(*task, call_);
-    TouchAsLogged(*task, call_);
-  }
+  if (is_log && !LearnBefore(*task, step)) return false;
   if (options_.recorded != nullptr && step.sys == Sys::k_exit_group) {
     options_.recorded->AtEnd(*kernel_, *task, step);
   }
-  if (scenario_.is_log() && LearnDescriptor(*task, step, call_)) return false;
-  const SyscallResult result = IsExec(step.sys) ? Exec(*task, step, call_) : Invoke(*task, step, call_);
+  if (is_log && LearnDescriptor(*task, step, call_)) return false;
+  const bool believed = is_log && OpensFile(step.sys) && !BelieveFile(*task, step, &call_);
+  if (is_log && !believed) LearnNumber(*task, step, call_);
+  const SyscallResult result = believed           ? SyscallResult::NotModelled()
+                               : IsExec(step.sys) ? Exec(*task, step, call_)
+                                                  : Invoke(*task, step, call_);
   if (result.status == SyscallResult::Status::kNotModelled) {
-    ++skipped_[std::string(SysName(step.sys))];
-    if (scenario_.is_log()) Follow(*task, step, call_, result);
+    ++skipped_[std::string(SysName(call_.sys))];
+    if (is_log) Follow(*task, step, call_, result);
     return false;
   }
+  NoteOutcome(*task, step, result, outcome);
+  if (options_.check_results && result.status == SyscallResult::Status::kReturned) {
+    CheckResult(*task, step, call_, result);
+  }
+  return true;
+}
+
+void Runner::NoteOutcome(Task& task, const Step& step, const SyscallResult& result, guest::Outcome* outcome) {
   outcome->result = result.value;
   if (result.status == SyscallResult::Status::kBlocked) outcome->ending = OBSERVE_ENDING_BLOCKED;
   if (result.status == SyscallResult::Status::kNoReturn) outcome->ending = OBSERVE_ENDING_DIED;
   for (const SyscallOutput& out : result.outputs) outcome->out[static_cast<uint32_t>(out.arg)] = out.bytes;
   if (MakesTask(step.sys) && result.value > 0) {
     outcome->made = static_cast<uint32_t>(result.value);
-    if (task->vfork_waiting) outcome->ending = OBSERVE_ENDING_SUSPENDED;
-    if (!scenario_.is_log()) PartScratch(*task, kernel_->FindTask(static_cast<int>(result.value)));
+    if (task.vfork_waiting) outcome->ending = OBSERVE_ENDING_SUSPENDED;
+    if (!scenario_.is_log()) PartScratch(task, kernel_->FindTask(static_cast<int>(result.value)));
   }
   if (step.result == ResultKind::kName) {
     names_[std::string(scenario_.ResultToken(step).substr(1))] = static_cast<uint64_t>(result.value);
   }
-  if (options_.check_results && result.status == SyscallResult::Status::kReturned) {
-    CheckResult(*task, step, call_, result);
-  }
-  return true;
 }
 
 SyscallResult Runner::Invoke(Task& task, const Step& step, const LoweredCall& call) {
@@ -155,31 +177,44 @@ SyscallResult Runner::Exec(Task& task, const Step& step, const LoweredCall& call
   const Status status = kernel_->ExecGivenMaps(task, path, maps);
   if (!status.ok()) return SyscallResult::Returned(status.AsReturn());
   if (Task* now = kernel_->FindTask(tgid); now != nullptr && now->mm != nullptr && maps.empty()) {
-    layout_[now->mm->id] = {false, false};
+    layout_[now->mm->id] = {false, false, {}};
   }
   return SyscallResult::Returned(0);
 }
 
-// strace -y shows the path of each descriptor: those that were never seen opened are put in place.
-void Runner::KnowDescriptors(Task& task, const LoweredCall& call) {
-  for (const LoweredArg& arg : call.args) {
-    const int fd = static_cast<int32_t>(arg.value);
-    if (arg.path.empty() || fd < 0 || arg.kind != ArgKind::kValue) continue;
-    const FileRef file = task.files->Get(fd);
-    constexpr std::string_view kDeleted = " (deleted)";
-    std::string_view path = arg.path;
-    if (path.ends_with(kDeleted)) path.remove_suffix(kDeleted.size());
-    if (file != nullptr && file->path == path) continue;
-    kernel_->InstallFd(task, fd, arg.path, kReadWrite);
-    unknown_flags_[{task.files.get(), fd}] = 3;
-  }
+namespace {
+
+// Anonymous memory right behind a writable mapping of a file.
+bool IsBss(const Vma& vma) {
+  const Vma* prev = vma.Prev();
+  return vma.file == nullptr && prev != nullptr && prev->end == vma.start && prev->file != nullptr &&
+         prev->Has(kVmWrite);
 }
 
-// The rule of runner.h: private memory that may be written counts as touched by now.
-void Runner::TouchAsLogged(Task& task, const LoweredCall& call) {
-  if (task.mm == nullptr) return;
-  VirtRange range{VirtAddr(call.Value(0)), VirtAddr(call.Value(0) + call.Value(1))};
+// The loader protects the data of a file once it has relocated it (RELRO), and goes on to run its code: the
+// .bss behind counts as touched from then on.
+Vma* BssBehind(Vma* vma) {
+  if (vma->file == nullptr || !vma->Has(kVmWrite)) return nullptr;
+  const File* file = vma->file.get();
+  while (vma != nullptr && vma->file.get() == file) {
+    Vma* next = vma->Next();
+    if (next == nullptr || next->start != vma->end) return nullptr;
+    vma = next;
+  }
+  return vma != nullptr && IsBss(*vma) && vma->Has(kVmWrite) && !vma->Has(kVmShared) ? vma : nullptr;
+}
+
+// What a call splits, copies or moves; empty: nothing.
+VirtRange ReachedBy(const Step& step, const LoweredCall& call, const Mm& mm) {
+  uint64_t start = call.Value(0), len = call.Value(1);
   switch (call.sys) {
+    case Sys::k_fork:
+    case Sys::k_clone:
+    case Sys::k_clone3:
+      return {VirtAddr(0), VirtAddr(mm.task_size)};
+    case Sys::k_mmap:
+      if (step.result == ResultKind::kValue) start = static_cast<uint64_t>(step.value);
+      break;
     case Sys::k_munmap:
     case Sys::k_mprotect:
     case Sys::k_pkey_mprotect:
@@ -188,22 +223,33 @@ void Runner::TouchAsLogged(Task& task, const LoweredCall& call) {
     case Sys::k_mlock:
     case Sys::k_mlock2:
       break;
-    case Sys::k_mmap:
-      if (!(call.Value(3) & kMapFixed)) return;
-      break;
-    case Sys::k_fork:
-    case Sys::k_clone:
-    case Sys::k_clone3:
-      range = {VirtAddr(0), VirtAddr(task.mm->task_size)};
-      break;
     default:
-      return;
+      return {VirtAddr(0), VirtAddr(0)};
   }
-  for (Vma* vma = task.mm->vmas.Find(range.start); vma != nullptr && vma->start < range.end;
+  if (start >= mm.task_size || len > mm.task_size - start) return {VirtAddr(0), VirtAddr(0)};
+  return {VirtAddr(start), VirtAddr(start + len).PageCeil()};
+}
+
+}  // namespace
+
+// The rule of runner.h: private memory that may be written counts as touched by now.
+void Runner::TouchAsLogged(Task& task, const Step& step, const LoweredCall& call) {
+  if (task.mm == nullptr) return;
+  const VirtRange range = ReachedBy(step, call, *task.mm);
+  if (range.end.value == 0) return;
+  if (call.sys == Sys::k_mprotect) {
+    Vma* first = task.mm->vmas.Lookup(range.start);
+    Vma* bss = first != nullptr ? BssBehind(first) : nullptr;
+    if (bss != nullptr && bss->anon_vma == nullptr && AnonVmaPrepare(*bss).ok()) NoteTouch(step);
+  }
+  const VirtAddr before(range.start.value - std::min(range.start.value, kPageSize));
+  for (Vma* vma = task.mm->vmas.Find(before); vma != nullptr && vma->start < range.end + kPageSize;
        vma = task.mm->vmas.Find(vma->end)) {
     if (!vma->Has(kVmWrite) || vma->Has(kVmShared) || vma->anon_vma != nullptr || vma->ops == VmOps::kSpecial)
       continue;
-    if (AnonVmaPrepare(*vma).ok()) hung_on_touch_ = true;
+    const bool reached = vma->end > range.start && vma->start < range.end;
+    if (!reached && IsBss(*vma)) continue;
+    if (AnonVmaPrepare(*vma).ok()) NoteTouch(step);
   }
 }
 
@@ -214,6 +260,48 @@ void Runner::CheckResult(Task& task, const Step& step, const LoweredCall& call, 
   if (scenario_.is_log() && LearnLayout(task, step, call, result)) return;
   AddMismatch(step, "= " + ResultText(recorded), "= " + ResultText(result.value));
   if (scenario_.is_log()) Follow(task, step, call, result);
+}
+
+// Where nothing says what the address space held when the log began, what succeeds on a range that the log
+// has not unmapped shows that there was memory: private, and of whatever rights.
+void Runner::LearnRegion(Task& task, const Step& step, const LoweredCall& call) {
+  if (task.mm == nullptr) return;
+  const auto layout = layout_.find(task.mm->id);
+  if (layout == layout_.end() || step.result != ResultKind::kValue || step.value == -1) return;
+  Mm& mm = *task.mm;
+  const uint64_t len = call.Value(1);
+  const VirtRange range{VirtAddr(call.Value(0)), VirtAddr(call.Value(0) + len).PageCeil()};
+  if (range.end <= range.start || range.end.value > mm.task_size) return;
+  switch (call.sys) {
+    case Sys::k_munmap:
+      layout->second.unmapped.push_back(range);
+      return;
+    case Sys::k_mprotect:
+    case Sys::k_pkey_mprotect:
+    case Sys::k_madvise:
+    case Sys::k_mremap:
+    case Sys::k_mlock:
+    case Sys::k_mlock2:
+    case Sys::k_munlock:
+    case Sys::k_msync:
+    case Sys::k_mincore:
+    case Sys::k_mseal:
+      break;
+    default:
+      return;
+  }
+  for (VirtAddr at = range.start; at < range.end;) {
+    const Vma* vma = mm.vmas.Find(at);
+    const VirtAddr end = vma == nullptr ? range.end : std::min<VirtAddr>(range.end, vma->start);
+    for (const VirtRange& gone : layout->second.unmapped) {
+      if (at < gone.end && gone.start < end) return;
+    }
+    if (at < end) {
+      SysMmap(mm, task.AsCurrent(), at.value, end - at, mman::kProtRead | mman::kProtWrite,
+              mman::kMapPrivate | kMapAnonymous | kMapFixed, {}, 0);
+    }
+    at = vma == nullptr ? range.end : vma->end;
+  }
 }
 
 // The first recorded address of each region fixes it, where neither an ELF file nor a listing said where it
@@ -267,49 +355,7 @@ void Runner::Follow(Task& task, const Step& step, const LoweredCall& call, const
     default:
       break;
   }
-  if (succeeded) FollowDescriptors(task, step, call, recorded);
-}
-
-// What a recorded success did to the descriptors: a new one with the path that strace shows, a file's
-// position.
-void Runner::FollowDescriptors(Task& task, const Step& step, const LoweredCall& call, int64_t recorded) {
-  if (step.sys == Sys::k_read || step.sys == Sys::k_write || step.sys == Sys::k_lseek) {
-    const FileRef file = task.files->Get(static_cast<int32_t>(call.Value(0)));
-    if (file == nullptr) return;
-    const uint64_t from = step.sys == Sys::k_lseek ? 0 : file->position;
-    file->position = from + static_cast<uint64_t>(recorded);
-    return;
-  }
-  if (scenario_.ResultPath(step).empty()) return;
-  const uint64_t large = SymbolValue("O_LARGEFILE", kernel_->arch()).value_or(0);
-  const bool opens = step.sys == Sys::k_open || step.sys == Sys::k_openat;
-  const uint64_t flags = call.Value(step.sys == Sys::k_open ? 1 : 2) | large;
-  kernel_->InstallFd(task, static_cast<int>(recorded), scenario_.ResultPath(step),
-                     opens ? static_cast<uint32_t>(flags) : kReadWrite);
-  if (!opens) unknown_flags_[{task.files.get(), static_cast<int>(recorded)}] = 3;
-}
-
-// The first F_GETFD or F_GETFL of a descriptor that the log did not see made says what it is: no mismatch,
-// but nothing that the model reproduced either.
-bool Runner::LearnDescriptor(Task& task, const Step& step, const LoweredCall& call) {
-  if (step.sys != Sys::k_fcntl || step.result != ResultKind::kValue) return false;
-  const int fd = static_cast<int32_t>(call.Value(0));
-  const auto unknown = unknown_flags_.find({task.files.get(), fd});
-  if (unknown == unknown_flags_.end()) return false;
-  if (call.Value(1) == kGetDescriptorFlags && (unknown->second & 1)) {
-    if (fd < 0 || static_cast<size_t>(fd) >= task.files->entries().size()) return false;
-    unknown->second &= ~1;
-    task.files->entries()[static_cast<size_t>(fd)].cloexec = (step.value & 1) != 0;
-  } else if (call.Value(1) == kGetFileFlags && (unknown->second & 2)) {
-    const FileRef file = task.files->Get(fd);
-    if (file == nullptr) return false;
-    unknown->second &= ~2;
-    file->flags = static_cast<uint32_t>(step.value);
-  } else {
-    return false;
-  }
-  ++skipped_["fcntl of a descriptor from before the log"];
-  return true;
+  if (succeeded) FollowDescriptors(task, step, call, result);
 }
 
 }  // namespace mmsim::scenario

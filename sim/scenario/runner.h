@@ -5,8 +5,8 @@
 //
 // What counts as touched, when a log is replayed: strace does not log page faults, but whether two
 // neighbouring VMAs merge can depend on them (anon_vma). The rule: a private VMA that may be written has been
-// written by the time of the process's next call that splits, moves or merges it, or that copies it (fork).
-// run_call.cc carries the rule out.
+// written by the time of the process's next call that splits or moves it, that reaches or adjoins it and so
+// could merge it, or that copies it (fork). run_call.cc carries the rule out.
 //
 // Calls of several threads that overlapped may have taken effect in any order within the overlap. A call
 // takes effect when it returned, unless the recorded result of another one can only be had if it took effect
@@ -54,6 +54,7 @@ struct RunnerOptions {
   KernelOptions kernel;
   bool check_results = true;  // false: two executors are compared, the file's results are nobody's business
   RecordedMaps* recorded = nullptr;      // of `mmsim verify`
+  Credentials credentials;               // of the processes of a log that no fork made
   std::function<void(Kernel&)> prepare;  // once, before the first step: limits, sysctls
   std::function<void(Kernel&)> audit;    // after each step: the validator
 };
@@ -74,6 +75,8 @@ class Runner {
   // The last call, as it was lowered.
   const LoweredCall& last_call() const { return call_; }
   const std::vector<Mismatch>& mismatches() const { return mismatches_; }
+  // Whether the rule of what counts as touched decided something in the step of that line.
+  bool HungOnTouch(uint32_t line) const { return touched_lines_.contains(line); }
   uint64_t steps_done() const { return steps_done_; }
   // Calls that the model lacks, by name, and how often they were skipped.
   const std::map<std::string, uint64_t>& skipped() const { return skipped_; }
@@ -82,28 +85,45 @@ class Runner {
   // What is known of the layout that a log's process had, when neither an ELF file nor a listing said it.
   struct Layout {
     bool brk_known = true, mmap_known = true;
+    std::vector<VirtRange> unmapped;  // by the log
   };
   using AfterStep = std::function<void(const Step&, const guest::Outcome&)>;
 
   // run_call.cc
   absl::StatusOr<bool> DoCall(const Step& step, guest::Outcome* outcome);
+  absl::StatusOr<Task*> CallerOf(const Step& step);
+  bool LearnBefore(Task& task, const Step& step);
+  void NoteOutcome(Task& task, const Step& step, const SyscallResult& result, guest::Outcome* outcome);
   SyscallResult Invoke(Task& task, const Step& step, const LoweredCall& call);
   SyscallResult InvokeLogged(Task& task, const LoweredCall& call);
   SyscallResult Exec(Task& task, const Step& step, const LoweredCall& call);
-  void KnowDescriptors(Task& task, const LoweredCall& call);
-  bool LearnDescriptor(Task& task, const Step& step, const LoweredCall& call);
-  void FollowDescriptors(Task& task, const Step& step, const LoweredCall& call, int64_t recorded);
   absl::StatusOr<Task*> AttachInTheMiddle(const Step& step);
-  void TouchAsLogged(Task& task, const LoweredCall& call);
+  void NoteTouch(const Step& step) {
+    hung_on_touch_ = true;
+    touched_lines_.insert(step.first_line);
+  }
+  void TouchAsLogged(Task& task, const Step& step, const LoweredCall& call);
   void CheckResult(Task& task, const Step& step, const LoweredCall& call, const SyscallResult& result);
   void Follow(Task& task, const Step& step, const LoweredCall& call, const SyscallResult& result);
+  void LearnRegion(Task& task, const Step& step, const LoweredCall& call);
   bool LearnLayout(Task& task, const Step& step, const LoweredCall& call, const SyscallResult& result);
+  // run_descriptors.cc
+  void InstallSeen(Task& task, int fd, std::string_view path);
+  void KnowDescriptor(Task& task, int fd, std::string_view path);
+  void KnowDescriptors(Task& task, const LoweredCall& call);
+  void FollowDescriptorsOfText(Task& task, const Step& step);
+  bool BelieveFile(const Task& task, const Step& step, LoweredCall* call);
+  bool MayBeOpen(const Task& task, const Step& step, int fd);
+  void LearnNumber(Task& task, const Step& step, const LoweredCall& call);
+  bool LearnDescriptor(Task& task, const Step& step, const LoweredCall& call);
+  void FollowDescriptors(Task& task, const Step& step, const LoweredCall& call, const SyscallResult& result);
   // schedule.cc
   absl::Status Complete(const Step& step, const AfterStep& after_step);
   absl::Status CompleteUpTo(uint32_t line, const AfterStep& after_step);
   absl::Status RunEarlier(const Step& step, const AfterStep& after_step);
   bool WouldReproduce(const Step& step);
   // runner.cc
+  static bool OpensFile(Sys sys) { return sys == Sys::k_openat || sys == Sys::k_open || sys == Sys::k_creat; }
   absl::Status RunNow(const Step& step, const AfterStep& after_step);
   absl::StatusOr<bool> DoAccess(const Step& step, guest::Outcome* outcome);
   absl::Status DoSignal(const Step& step);
@@ -144,13 +164,11 @@ class Runner {
   std::map<std::string, uint64_t> skipped_;
   uint64_t steps_done_ = 0;
   bool hung_on_touch_ = false;
+  absl::flat_hash_set<uint32_t> touched_lines_;
   int first_pid_ = 0;                             // the process of a file whose lines name none
   absl::flat_hash_map<uint64_t, Layout> layout_;  // by Mm::id
   std::map<int, int> execs_;                      // by process: programs that it executed
-  // Descriptors that were there before the log began: what F_GETFD (1) and F_GETFL (2) say of them is not
-  // known yet.
-  std::map<std::pair<const FilesTable*, int>, int> unknown_flags_;
-  std::vector<const Step*> in_flight_;  // calls that began and have not returned
+  std::vector<const Step*> in_flight_;            // calls that began and have not returned
   // What the last access of a process came to.
   struct LastAccess {
     const Step* step = nullptr;

@@ -1,36 +1,128 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/scenario/verify.h"
 
+#include <algorithm>
 #include <set>
 
+#include "absl/strings/str_cat.h"
 #include "fmt/format.h"
 #include "sim/audit/validator.h"
 #include "sim/kernel/procfs.h"
+#include "sim/scenario/lower.h"
+#include "sim/scenario/recorded_machine.h"
 #include "sim/scenario/recording.h"
 
 namespace mmsim::scenario {
 namespace {
 
-// A line as it is compared; empty when it is not.
-std::string Comparable(const MapsLine& line) {
-  static const std::set<std::string> kLeftOut = {"[vvar]", "[vvar_vclock]", "[vdso]", "[vsyscall]"};
-  if (kLeftOut.contains(line.name)) return "";
-  if (line.name == "[stack]")
-    return fmt::format("...-{:x} {} {:x} {}", line.end, line.perms, line.offset_bytes, line.name);
-  return fmt::format("{:x}-{:x} {} {:x} {}", line.start, line.end, line.perms, line.offset_bytes, line.name);
+// A line as it is compared.
+struct Comparable {
+  uint64_t start = 0, end = 0;  // start 0: of the stack, whose lower bound hangs on accesses
+  std::string rest, name;
+  std::string Text() const {
+    return start == 0 ? fmt::format("...-{:x} {} {}", end, rest, name)
+                      : fmt::format("{:x}-{:x} {}{}{}", start, end, rest, name.empty() ? "" : " ", name);
+  }
+};
+
+// That a file was removed shows only where the log has the call (unlink is none of strace's %desc).
+bool SameFile(std::string_view recorded, std::string_view replayed) {
+  constexpr std::string_view kDeleted = " (deleted)";
+  if (recorded == replayed) return true;
+  return recorded.starts_with(replayed) && recorded.substr(replayed.size()) == kDeleted;
 }
 
-std::vector<std::string> ComparableLines(const std::vector<MapsLine>& lines) {
-  std::vector<std::string> out;
+bool Same(const Comparable& recorded, const Comparable& replayed) {
+  return recorded.start == replayed.start && recorded.end == replayed.end && recorded.rest == replayed.rest &&
+         SameFile(recorded.name, replayed.name);
+}
+
+std::vector<Comparable> ComparableLines(const std::vector<MapsLine>& lines) {
+  static const std::set<std::string> kLeftOut = {"[vvar]", "[vvar_vclock]", "[vdso]", "[vsyscall]"};
+  std::vector<Comparable> out;
   for (const MapsLine& line : lines) {
-    if (std::string comparable = Comparable(line); !comparable.empty()) out.push_back(std::move(comparable));
+    if (kLeftOut.contains(line.name)) continue;
+    out.push_back({line.name == "[stack]" ? 0 : line.start, line.end,
+                   fmt::format("{} {:08x}", line.perms, line.offset_bytes), line.name});
   }
   return out;
 }
 
+// Where a listing first differs from another.
+VirtRange DifferingRange(const Comparable* recorded, const Comparable* replayed) {
+  const Comparable& one = recorded != nullptr ? *recorded : *replayed;
+  const Comparable& other = replayed != nullptr ? *replayed : *recorded;
+  const auto range = [](uint64_t a, uint64_t b) {
+    return VirtRange{VirtAddr(std::min(a, b)), VirtAddr(std::max(a, b))};
+  };
+  if (one.start != other.start) return range(one.start, other.start);
+  if (one.end != other.end) return range(one.end, other.end);
+  return range(one.start, one.end);
+}
+
+// What a logged call did to an address space; empty: nothing, or nothing that its line tells.
+VirtRange ChangedBy(const Step& step, const LoweredCall& call) {
+  const auto range = [](uint64_t start, uint64_t len) {
+    return VirtRange{VirtAddr(start), VirtAddr(start + len).PageCeil()};
+  };
+  const uint64_t result = step.result == ResultKind::kValue ? static_cast<uint64_t>(step.value) : 0;
+  switch (call.sys) {
+    case Sys::k_mmap:
+      return range(result, call.Value(1));
+    case Sys::k_munmap:
+    case Sys::k_mprotect:
+    case Sys::k_pkey_mprotect:
+    case Sys::k_madvise:
+    case Sys::k_mlock:
+    case Sys::k_mlock2:
+    case Sys::k_munlock:
+    case Sys::k_mseal:
+      return range(call.Value(0), call.Value(1));
+    case Sys::k_mremap: {
+      const uint64_t low = std::min(call.Value(0), result != 0 ? result : call.Value(0));
+      const uint64_t high = std::max(call.Value(0) + call.Value(1), result + call.Value(2));
+      return range(low, high - low);
+    }
+    case Sys::k_brk:
+    case Sys::k_shmat:
+      return range(result, 0);
+    case Sys::k_shmdt:
+      return range(call.Value(0), 0);
+    default:
+      return range(0, 0);
+  }
+}
+
+// The last line before `end` at which the process of `end`, or the one that it was forked from, changed
+// something at the place of a difference; its exec, when nothing did since. Null: it cannot be told.
+const Step* CauseOf(const Scenario& scenario, Kernel& kernel, const Step& end, VirtRange where) {
+  const auto process_of = [&kernel](int pid) {
+    const Task* task = kernel.FindTask(pid);
+    return task != nullptr ? task->tgid : pid;
+  };
+  int process = process_of(end.pid);
+  LoweredCall call;
+  for (const Step* step = &end; step-- != scenario.steps().data();) {
+    if (step->kind != StepKind::kCall) continue;
+    const bool makes_task = step->sys == Sys::k_clone || step->sys == Sys::k_clone3 ||
+                            step->sys == Sys::k_fork || step->sys == Sys::k_vfork;
+    if (makes_task && step->result == ResultKind::kValue && step->value == process) {
+      process = process_of(step->pid);
+      continue;
+    }
+    if (process_of(step->pid) != process || step->result != ResultKind::kValue) continue;
+    if (step->sys == Sys::k_execve || step->sys == Sys::k_execveat) return step;
+    if (!Lower(scenario, *step, kernel.arch(), {}, &call).ok()) continue;
+    const VirtRange changed = ChangedBy(*step, call);
+    if (changed.end.value != 0 && changed.start <= where.end && changed.end >= where.start) return step;
+  }
+  return nullptr;
+}
+
 class Listings : public RecordedMaps {
  public:
-  Listings(const Recording& recording, VerifyResult* result) : recording_(recording), result_(result) {}
+  Listings(const Recording& recording, const Scenario& scenario, VerifyResult* result)
+      : recording_(recording), scenario_(scenario), result_(result) {}
 
   std::string Start(int pid, int nth) override {
     const RecordedListing* start = recording_.Start(pid, nth);
@@ -42,18 +134,36 @@ class Listings : public RecordedMaps {
     const RecordedListing* end = recording_.End(task.tgid);
     if (end == nullptr) return;
     ++result_->processes;
-    const std::vector<std::string> expected = ComparableLines(end->lines);
-    const std::vector<std::string> actual = ComparableLines(MapsLines(kernel, *task.mm));
-    if (expected == actual) {
+    const std::vector<Comparable> recorded = ComparableLines(end->lines);
+    const std::vector<Comparable> replayed = ComparableLines(MapsLines(kernel, *task.mm));
+    size_t i = 0;
+    while (i < recorded.size() && i < replayed.size() && Same(recorded[i], replayed[i])) ++i;
+    if (i == recorded.size() && i == replayed.size()) {
       ++result_->identical;
       return;
     }
-    size_t i = 0;
-    while (i < expected.size() && i < actual.size() && expected[i] == actual[i]) ++i;
-    result_->differences.push_back(fmt::format("process {} at line {}: recorded {}, replayed {}", task.tgid,
-                                               step.first_line,
-                                               i < expected.size() ? expected[i] : "no more lines",
-                                               i < actual.size() ? actual[i] : "no more lines"));
+    const auto line = [i](const std::vector<Comparable>& lines) {
+      return i < lines.size() ? &lines[i] : nullptr;
+    };
+    const auto text = [](const Comparable* one) { return one != nullptr ? one->Text() : "no more lines"; };
+    std::string difference = fmt::format("process {}: recorded {}, replayed {}", task.tgid,
+                                         text(line(recorded)), text(line(replayed)));
+    const VirtRange where = DifferingRange(line(recorded), line(replayed));
+    const Step* cause = CauseOf(scenario_, kernel, step, where);
+    if (cause != nullptr) {
+      difference +=
+          fmt::format("\n  {}:{}: {}", scenario_.file(), cause->first_line, scenario_.LineAt(cause->text));
+    }
+    result_->differences.push_back(std::move(difference));
+    causes_.push_back(cause != nullptr ? cause->first_line : 0);
+  }
+
+  // Differences at a line where the rule of what counts as touched decided something are said to hang on it.
+  void NameThoseThatHungOnTouch(const Runner& runner) {
+    for (size_t i = 0; i < causes_.size(); ++i) {
+      if (runner.HungOnTouch(causes_[i]))
+        result_->differences[i] += "\n  (this hung on what counts as touched)";
+    }
   }
 
   // Processes that have an end file and never came to an exit_group in the log.
@@ -67,35 +177,11 @@ class Listings : public RecordedMaps {
 
  private:
   const Recording& recording_;
+  const Scenario& scenario_;
   VerifyResult* result_;
+  std::vector<uint32_t> causes_;  // of the differences, by line; 0: not told
   std::set<int> compared_;
 };
-
-void Prepare(Kernel& kernel, const RecordedEnv& env) {
-  const auto value = [&env](const char* name, uint64_t otherwise) {
-    return env.Number(name).value_or(otherwise);
-  };
-  Sysctls& s = kernel.sysctls();
-  s.overcommit_memory = static_cast<int>(value("overcommit_memory", 0));
-  s.overcommit_ratio = value("overcommit_ratio", s.overcommit_ratio);
-  s.overcommit_kbytes = value("overcommit_kbytes", s.overcommit_kbytes);
-  s.max_map_count = static_cast<int>(value("max_map_count", static_cast<uint64_t>(s.max_map_count)));
-  s.mmap_min_addr = value("mmap_min_addr", s.mmap_min_addr);
-  s.legacy_va_layout = value("legacy_va_layout", 0) != 0;
-  static constexpr std::pair<const char*, Rlimit> kLimits[] = {{"RLIMIT_AS", Rlimit::kAs},
-                                                               {"RLIMIT_DATA", Rlimit::kData},
-                                                               {"RLIMIT_STACK", Rlimit::kStack},
-                                                               {"RLIMIT_MEMLOCK", Rlimit::kMemlock},
-                                                               {"RLIMIT_NOFILE", Rlimit::kNofile}};
-  for (const auto& [name, which] : kLimits) {
-    if (const auto limit = env.Limit(name)) kernel.default_rlimits()[which] = {limit->soft, limit->hard};
-  }
-}
-
-// "6.12" of "6.12.117+deb12-cloud-amd64".
-std::string ProfileOf(const std::string& release) {
-  return release.substr(0, release.find('.', release.find('.') + 1));
-}
 
 }  // namespace
 
@@ -104,22 +190,20 @@ absl::StatusOr<VerifyResult> Verify(const std::string& dir, const VerifyOptions&
   if (!recording.ok()) return recording.status();
   absl::StatusOr<std::unique_ptr<Scenario>> scenario = Scenario::Open(recording->log);
   if (!scenario.ok()) return scenario.status();
-  const RecordedEnv& env = recording->env;
+  const RecordedEnv env = recording->has_env ? recording->env : ParseEnv(options.host_env, "this host");
+  absl::StatusOr<RecordedMachine> machine = MachineOf(env, options.profile, options.arch);
+  if (!machine.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(dir, ": ", machine.status().message()));
+  }
 
   VerifyResult result;
-  Listings listings(*recording, &result);
+  result.note = machine->note;
+  Listings listings(*recording, **scenario, &result);
   RunnerOptions run;
-  run.kernel.arch = env.arch.value_or(Arch::kX86_64);
-  run.kernel.open_world = true;
-  std::string profile = options.profile.empty() ? ProfileOf(env.kernel) : options.profile;
-  if (!options.profile.empty() && FindProfile(profile, run.kernel.arch) == nullptr) {
-    return absl::InvalidArgumentError(fmt::format("{}: there is no kernel profile named {}", dir, profile));
-  }
-  if (profile.empty() || FindProfile(profile, run.kernel.arch) == nullptr) profile = "6.12";
-  run.kernel.profile = profile;
-  if (const auto total_kb = env.Number("memtotal")) run.kernel.total_ram_bytes = *total_kb * 1024;
+  run.kernel = machine->options;
   run.recorded = &listings;
-  run.prepare = [&env](Kernel& kernel) { Prepare(kernel, env); };
+  run.credentials = CredentialsOf(env);
+  run.prepare = [&](Kernel& kernel) { PrepareMachine(*recording, env, kernel); };
   if (options.audit) {
     run.audit = [&result](Kernel& kernel) {
       for (std::string& finding : Validate(kernel.system())) result.audit.push_back(std::move(finding));
@@ -127,6 +211,7 @@ absl::StatusOr<VerifyResult> Verify(const std::string& dir, const VerifyOptions&
   }
   Runner runner(**scenario, run);
   if (absl::Status s = runner.RunAll(); !s.ok()) return s;
+  listings.NameThoseThatHungOnTouch(runner);
   listings.CountMissing();
   result.mismatches = runner.mismatches();
   for (const auto& [name, count] : runner.skipped()) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,12 +17,15 @@
 namespace mmsim::scenario {
 
 struct VerifyOptions {
-  std::string profile;  // empty: the one that the recording's env names, else 6.12
-  bool audit = false;   // the validator after each step
+  std::string profile;       // empty: the one that the recording's env names, else 6.12
+  bool audit = false;        // the validator after each step
+  std::optional<Arch> arch;  // instead of the recording's
+  std::string host_env;      // the `env` of recordings that have none
 };
 
 struct VerifyResult {
   uint64_t processes = 0, identical = 0;  // with an end file
+  std::string note;                       // one line about the recording as a whole; mostly empty
   std::vector<Mismatch> mismatches;
   std::vector<std::string> differences;  // the first one of each process that is not identical
   std::vector<std::string> audit;        // what the validator found

@@ -25,6 +25,23 @@ class FilesTest : public KernelTest {
 };
 MMSIM_FOR_BOTH_ARCHITECTURES(FilesTest);
 
+// Linux: fs/namei.c do_open(), may_open(), fs/open.c build_open_flags()
+TEST_P(FilesTest, DirectoriesAreToldFromFiles) {
+  const uint64_t directory = abi::ODirectory(GetParam());
+  FileFacts facts;
+  facts.kind = InodeKind::kOther;
+  facts.directory = true;
+  kernel->vfs().Add("/d", facts);
+  EXPECT_EQ(Open("/dev/zero", directory), -20);           // ENOTDIR
+  EXPECT_EQ(Open("/d", kOCreat | directory), -22);        // EINVAL
+  EXPECT_EQ(Open("/d", kORdwr), -21);                     // EISDIR
+  EXPECT_EQ(Open("/d", kOCreat), -21);                    // EISDIR
+  EXPECT_EQ(Open("/d", kOCreat | kOExcl | kORdwr), -17);  // EEXIST
+  const int64_t fd = Open("/d", directory);
+  EXPECT_EQ(fd, 0);
+  EXPECT_EQ(MapFile(0, 1, 2), -19);  // ENODEV
+}
+
 TEST_P(FilesTest, TheLowestFreeDescriptorIsGiven) {
   EXPECT_EQ(Open("/dev/zero", 0), 0);
   EXPECT_EQ(Open("/dev/zero", 0), 1);

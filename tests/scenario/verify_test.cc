@@ -1,31 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every recording of the repository, replayed. Those of kDiffers have results that the
-// model does not reproduce yet: their final maps must be the recorded ones all the same, and one that no
-// longer differs must leave the list.
+// Every recording of the repository, replayed: no result differs, and the final maps are the recorded ones.
 #include "sim/scenario/verify.h"
 
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <set>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "sim/audit/validator.h"
+#include "sim/scenario/recorded_machine.h"
 
 namespace mmsim::scenario {
 namespace {
 
 namespace fs = std::filesystem;
-
-const std::set<std::string> kDiffers = {"x86_64-6.12-python-shm",    "x86_64-6.12-python-threads",
-                                        "x86_64-6.12-redis",         "x86_64-6.18-bash-subshells",
-                                        "x86_64-6.18-dash-pipeline", "x86_64-6.18-gcc",
-                                        "x86_64-6.18-git",           "x86_64-6.18-java",
-                                        "x86_64-6.18-make-jobs",     "x86_64-6.18-node",
-                                        "x86_64-6.18-postgres"};
-// One merge of anonymous memory comes out otherwise than on the 6.18 host that it was recorded on.
-const std::set<std::string> kMapsDiffer = {"x86_64-6.18-java"};
 
 TEST(Verify, EveryRecording) {
   int recordings = 0;
@@ -34,19 +24,23 @@ TEST(Verify, EveryRecording) {
     ++recordings;
     const std::string name = entry.path().filename();
     SCOPED_TRACE(name);
-    const absl::StatusOr<VerifyResult> result = Verify(entry.path(), {.profile = "", .audit = false});
+    const absl::StatusOr<VerifyResult> result =
+        Verify(entry.path(), {.profile = "", .audit = false, .arch = {}, .host_env = ""});
     ASSERT_TRUE(result.ok()) << result.status();
     EXPECT_GT(result->processes, 0u);
-    EXPECT_EQ(result->mismatches.empty(), !kDiffers.contains(name))
-        << result->mismatches.size() << " mismatches";
-    EXPECT_EQ(result->differences.empty(), !kMapsDiffer.contains(name));
+    for (const Mismatch& m : result->mismatches) {
+      ADD_FAILURE() << m.where.line << ": expected " << m.expected << ", got " << m.actual;
+    }
+    EXPECT_EQ(result->differences, std::vector<std::string>());
+    EXPECT_EQ(result->identical, result->processes);
   }
-  EXPECT_GT(recordings, 20);
+  EXPECT_GT(recordings, 30);
 }
 
 TEST(Verify, EveryStepOfARecordingPassesTheValidator) {
   const absl::StatusOr<VerifyResult> result =
-      Verify(MMSIM_SOURCE_DIR "/scenarios/recorded/x86_64-6.12-perl-grow", {.profile = "", .audit = true});
+      Verify(MMSIM_SOURCE_DIR "/scenarios/recorded/x86_64-6.12-perl-grow",
+             {.profile = "", .audit = true, .arch = {}, .host_env = ""});
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->audit, std::vector<std::string>());
 }
@@ -56,9 +50,21 @@ TEST(Verify, AFolderThatIsNone) {
 }
 
 TEST(Verify, AProfileThatIsNone) {
-  EXPECT_FALSE(
-      Verify(MMSIM_SOURCE_DIR "/scenarios/recorded/x86_64-6.12-gawk", {.profile = "nonsense", .audit = false})
-          .ok());
+  EXPECT_FALSE(Verify(MMSIM_SOURCE_DIR "/scenarios/recorded/x86_64-6.12-gawk",
+                      {.profile = "nonsense", .audit = false, .arch = {}, .host_env = ""})
+                   .ok());
+}
+
+TEST(Verify, AKernelWithoutAProfileIsSaidToHaveNone) {
+  const RecordedEnv env = ParseEnv("architecture x86_64\nkernel 6.15.2\ncpu_flags\n", "env");
+  const absl::StatusOr<RecordedMachine> machine = MachineOf(env, "", std::nullopt);
+  ASSERT_TRUE(machine.ok()) << machine.status();
+  EXPECT_EQ(machine->options.profile, "6.12");
+  EXPECT_EQ(machine->options.pkeys, false);
+  EXPECT_EQ(machine->note, "there is no profile of kernel 6.15.2; 6.12 is taken instead");
+  EXPECT_EQ(MachineOf(ParseEnv("kernel 6.12.9-arch1", "env"), "", std::nullopt)->note, "");
+  EXPECT_EQ(MachineOf(env, "6.18", Arch::kArm64)->options.profile, "6.18");
+  EXPECT_FALSE(MachineOf(ParseEnv("architecture riscv64", "env"), "", std::nullopt).ok());
 }
 
 // Every hand-written scenario holds, on each architecture it is for, and every step leaves a state that the
@@ -78,6 +84,7 @@ TEST(Run, EveryScenario) {
       options.audit = [&findings](Kernel& kernel) {
         for (std::string& finding : Validate(kernel.system())) findings.push_back(std::move(finding));
       };
+      if (!(*scenario)->profile().empty()) options.kernel.profile = (*scenario)->profile();
       Runner runner(**scenario, options);
       const absl::Status status = runner.RunAll();
       ASSERT_TRUE(status.ok()) << status;

@@ -47,11 +47,6 @@ constexpr uint32_t OLargefile(Arch arch) {
 constexpr uint64_t VsyscallPage(Arch arch) {
   return arch == Arch::kX86_64 ? 0xffffffffff600000 : 0;
 }
-// Protection keys that the processor has; 1: none.
-constexpr int NrPkeys(Arch arch) {
-  return arch == Arch::kX86_64 ? 16 : 1;
-}
-
 // How smaps calls VM_ARCH_1: VM_PAT, VM_ARM64_BTI.
 constexpr const char* VmArch1Mnemonic(Arch arch) {
   return arch == Arch::kX86_64 ? "ar" : "bt";
