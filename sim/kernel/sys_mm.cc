@@ -136,7 +136,8 @@ int64_t Do_pkey_alloc(Call& call) {
 // Linux: mm/mprotect.c SYSCALL_DEFINE1(pkey_free), arch/x86/include/asm/pkeys.h mm_pkey_free()
 int64_t Do_pkey_free(Call& call) {
   const int pkey = call.Int(0);
-  if (!MmPkeyIsAllocated(call.mm(), pkey)) return Call::Err(Errno::kEINVAL);
+  if (call.kernel.arch() == Arch::kArm64 || !MmPkeyIsAllocated(call.mm(), pkey))
+    return Call::Err(Errno::kEINVAL);
   call.mm().pkey_allocation_map &= ~(1 << pkey);
   return 0;
 }

@@ -136,6 +136,8 @@ int ArchOverrideMprotectPkey(const Vma& vma, const Current& current, uint64_t pr
 }
 
 bool MmPkeyIsAllocated(const Mm& mm, int pkey) {
+  // Without CONFIG_ARCH_HAS_PKEYS: include/linux/pkeys.h
+  if (mm.system.arch == Arch::kArm64) return pkey == 0;
   if (pkey < 0 || pkey >= ArchMaxPkey(mm.system.arch, mm.system.profile)) return false;
   return pkey != mm.execute_only_pkey && (mm.pkey_allocation_map >> pkey & 1) != 0;
 }
