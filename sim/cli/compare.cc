@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "fmt/format.h"
+#include "sim/cli/progress.h"
+#include "sim/cli/replay.h"
 #include "sim/cli/report.h"
 #include "sim/cli/scenario_files.h"
 #include "sim/guest/guest.h"
@@ -45,7 +47,13 @@ absl::Status CompareOn(Arch arch, const Request& request, const Scenarios& scena
   options.audit = request.audit;
   options.known = known;
   if (request.without_smaps) options.observe &= ~uint32_t{OBSERVE_SMAPS};
-  options.on_difference = [arch](const scenario::StepDifference& d) { PrintStepDifference(arch, d); };
+  Progress progress(scenarios.size());
+  progress.Next(ArchName(arch));
+  options.on_difference = [&](const scenario::StepDifference& d) {
+    progress.Clear();
+    PrintStepDifference(arch, d);
+  };
+  options.on_scenario_done = [&](size_t i) { progress.Next(scenarios[i]->file()); };
   absl::StatusOr<scenario::ComparisonCount> count = scenario::Lockstep(**guest, *facts, scenarios, options);
   if (!count.ok()) return count.status();
   total->Add(*count);
@@ -77,8 +85,7 @@ int Compare(const Request& request) {
   }
   scenario::ComparisonCount total;
   for (const std::string& name : request.archs) {
-    const absl::Status status =
-        CompareOn(name == "arm64" ? Arch::kArm64 : Arch::kX86_64, request, *scenarios, &known, &total);
+    const absl::Status status = CompareOn(ArchOf(name), request, *scenarios, &known, &total);
     if (!status.ok()) {
       PrintError(status);
       return kExitCannot;

@@ -8,9 +8,9 @@
 
 namespace mmsim::cli {
 
-void PrintMismatch(const scenario::Mismatch& m) {
-  fmt::print(stderr, "{}:{}:{}: the model differs\n  {}\n  expected: {}\n  actual:   {}\n", m.where.file,
-             m.where.line, m.where.column, m.line, m.expected, m.actual);
+void PrintMismatch(const scenario::Mismatch& m, std::string_view what) {
+  fmt::print(stderr, "{}:{}:{}: {}\n  {}\n  expected: {}\n  actual:   {}\n", m.where.file, m.where.line,
+             m.where.column, what, m.line, m.expected, m.actual);
   if (m.hung_on_touch) {
     fmt::print(stderr, "  (this hung on what counts as touched: see sim/scenario/runner.h)\n");
   }
@@ -18,8 +18,7 @@ void PrintMismatch(const scenario::Mismatch& m) {
 
 void PrintStepDifference(Arch arch, const scenario::StepDifference& d) {
   constexpr size_t kShown = 6;  // the others mostly follow from the first
-  fmt::print("{}:{}:{}: {}: {}\n", d.where.file, d.where.line, d.where.column,
-             arch == Arch::kArm64 ? "arm64" : "x86_64", d.line);
+  fmt::print("{}:{}:{}: {}: {}\n", d.where.file, d.where.line, d.where.column, ArchName(arch), d.line);
   for (size_t i = 0; i < std::min(kShown, d.differences.size()); ++i) {
     const scenario::Difference& one = d.differences[i];
     fmt::print("  {}{}{}\n    kernel: {}\n    model:  {}\n", one.subject, one.where.empty() ? "" : " ",

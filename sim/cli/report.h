@@ -10,8 +10,13 @@ namespace mmsim::cli {
 
 inline constexpr int kExitOk = 0, kExitDiffers = 1, kExitCannot = 2;
 
-// One mismatch, on standard error: FILE:LINE:COLUMN, the line, what was expected and what came.
-void PrintMismatch(const scenario::Mismatch& mismatch);
+constexpr std::string_view ArchName(Arch arch) {
+  return arch == Arch::kArm64 ? "arm64" : "x86_64";
+}
+
+// One mismatch, on standard error: FILE:LINE:COLUMN and what it is, the line, what was expected and what
+// came.
+void PrintMismatch(const scenario::Mismatch& mismatch, std::string_view what);
 // Where a real kernel and the model differ, on standard output: FILE:LINE:COLUMN, the line, and both.
 void PrintStepDifference(Arch arch, const scenario::StepDifference& difference);
 // What is wrong with the input or the host, on standard error.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "fmt/format.h"
+#include "sim/cli/progress.h"
 #include "sim/cli/record_env.h"
 #include "sim/cli/report.h"
 #include "sim/scenario/verify.h"
@@ -25,8 +26,11 @@ int RunVerify(Request& request) {
   bool cannot = false, unsound = false;
   request.options.host_env = DescribeHost();
   if (!request.arch.empty()) request.options.arch = request.arch == "arm64" ? Arch::kArm64 : Arch::kX86_64;
+  Progress progress(request.verbose ? 0 : request.dirs.size());
   for (const std::string& dir : request.dirs) {
+    progress.Next(dir);
     absl::StatusOr<scenario::VerifyResult> result = scenario::Verify(dir, request.options);
+    progress.Clear();
     if (!result.ok()) {
       PrintError(result.status());
       cannot = true;
@@ -36,7 +40,7 @@ int RunVerify(Request& request) {
     processes += result->processes;
     identical += result->identical;
     mismatches += result->mismatches.size();
-    for (const scenario::Mismatch& m : result->mismatches) PrintMismatch(m);
+    for (const scenario::Mismatch& m : result->mismatches) PrintMismatch(m, "the model differs");
     for (const std::string& difference : result->differences) fmt::print("{}: {}\n", dir, difference);
     for (const std::string& finding : result->audit) fmt::print(stderr, "{}: validator: {}\n", dir, finding);
     unsound |= !result->audit.empty();

@@ -100,6 +100,10 @@ __attribute__((noreturn)) void ExecutorMain(void) {
     CALL4(__NR_openat, AT_CWD, "/dev/null", O_RDWRITE, 0);  // becomes the victims' 0, 1 and 2
   }
   Set("/sys/kernel/mm/transparent_hugepage/enabled", "madvise");
+  // khugepaged would make huge pages at moments of its own: only of 512 pages that are all there, and not
+  // often.
+  Set("/sys/kernel/mm/transparent_hugepage/khugepaged/max_ptes_none", "0");
+  Set("/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs", "4000000000");
   Set("/proc/sys/kernel/pid_max", "4194304");
   // Else pages move to other frames when a step takes long, and kcompactd's hour has come.
   Set("/proc/sys/vm/compaction_proactiveness", "0");

@@ -34,6 +34,10 @@ void AppendMapsLine(const MapsLine& line, std::string* out);
 std::string MapsText(const Kernel& kernel, const Task& task);
 // The whole of /proc/PID/smaps. Linux: fs/proc/task_mmu.c show_smap()
 std::string SmapsText(const Kernel& kernel, const Task& task);
+// /proc/PID/status and /proc/meminfo, the lines that the model knows. Linux: fs/proc/array.c
+// proc_pid_status(), fs/proc/meminfo.c meminfo_proc_show()
+std::string StatusText(const Task& task);
+std::string MeminfoText(const System& system);
 // Parses a line of maps as the kernel prints it; false when it is none.
 bool ParseMapsLine(std::string_view text, MapsLine* line);
 

@@ -3,6 +3,7 @@
 // (huge_memory.h). Linux: mm/huge_memory.c
 #include "sim/mm/huge_memory.h"
 
+#include "sim/mm/decision.h"
 #include "sim/mm/fault.h"
 #include "sim/mm/folio.h"
 #include "sim/mm/hooks.h"
@@ -154,6 +155,8 @@ VmFaultResult DoHugePmdWpPage(VmFault& vmf) {
     Page& page = system.pages[folio];
     const bool exclusive = page.Has(kPgAnonExclusive);
     if (exclusive || page.refcount == 1) {
+      Decide(vmf.mm, haddr, folio, "do_huge_pmd_wp_page", "reused",
+             exclusive ? kWhyExclusive : kWhyUnreferenced);
       if (!exclusive) {
         FolioMoveAnonRmap(system, folio, vmf.vma);
         page.Set(kPgAnonExclusive);
@@ -165,6 +168,8 @@ VmFaultResult DoHugePmdWpPage(VmFault& vmf) {
       return 0;
     }
   }
+  Decide(vmf.mm, haddr, folio, "do_huge_pmd_wp_page", "split",
+         "huge pages are not copied: the page that is written to is, by its own entry");
   SplitHugePmd(vmf.vma, vmf.pmd, haddr);
   return kVmFaultFallback;
 }

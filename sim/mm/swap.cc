@@ -69,6 +69,15 @@ void SwapArea::ReadIn(uint64_t slot, Pfn folio) {
   system_.pages[folio].Set(kPgUptodate);
 }
 
+void SwapArea::Read(uint64_t slot, uint64_t offset, std::span<uint8_t> out) const {
+  const Pfn cached = Cached(slot);
+  if (cached.value != 0) {
+    system_.phys.ReadBytes(cached.Base() + offset, out);
+  } else {
+    contents_.Read(slot, static_cast<uint32_t>(offset), out);
+  }
+}
+
 bool FolioFreeSwap(System& system, Pfn folio) {
   if (!system.pages[folio].Has(kPgSwapCache)) return false;
   if (system.swap->Count(system.swap->SlotOf(folio)) != 0) return false;

@@ -12,6 +12,7 @@
 #include <absl/container/flat_hash_map.h>
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "mmsim/types.h"
@@ -50,6 +51,8 @@ class SwapArea {
   void DeleteFromCache(Pfn folio);
   void WriteOut(Pfn folio, uint64_t slot);
   void ReadIn(uint64_t slot, Pfn folio);
+  // What the slot's page holds from `offset` on, in memory or not; for observers.
+  void Read(uint64_t slot, uint64_t offset, std::span<uint8_t> out) const;
 
   uint64_t nr_slots() const { return slots_.size(); }
   uint64_t used() const { return used_; }

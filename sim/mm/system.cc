@@ -19,8 +19,8 @@ Pfn ReservedPage(System& system) {
 System::System(Arch a, const KernelProfile& p, uint64_t ram_pages, uint64_t arena_frames)
     : arch(a), profile(p), total_ram_pages(ram_pages), phys(arena_frames), pages(phys) {
   if (arch == Arch::kArm64) {  // CONFIG_LSM_MMAP_MIN_ADDR, CONFIG_DEFAULT_MMAP_MIN_ADDR of Debian's kernels
-    sysctl.mmap_min_addr = 32768;
-    sysctl.dac_mmap_min_addr = 4096;
+    sysctl.lsm_mmap_min_addr = 32768;
+    sysctl.SetMmapMinAddr(4096);
   }
   zero_page = ReservedPage(*this);
   for (uint64_t i = 0; i < profile.vdso_pages; ++i) vdso_pages.push_back(ReservedPage(*this));

@@ -23,19 +23,22 @@ namespace mmsim {
 class Cpu;
 class Mm;
 class SwapArea;
+struct EntryDecision;
 struct EntryStore;
 struct Inode;
 
-// Who is told of every store of the kernel's to a table entry, before it is made (page_table.h).
+// Who is told of every store of the kernel's to a table entry, before it is made (page_table.h), and of what
+// was decided about one, and why (decision.h).
 struct EntrySink {
   void (*on_store)(void* context, const EntryStore& store) = nullptr;
+  void (*on_decision)(void* context, const EntryDecision& decision) = nullptr;
   void* context = nullptr;
 };
 
-// /proc/sys/vm and friends, with the kernel's defaults.
 // /sys/kernel/mm/transparent_hugepage/enabled
 enum class ThpMode : uint8_t { kNever, kMadvise, kAlways };
 
+// /proc/sys/vm and friends, with the kernel's defaults.
 struct Sysctls {
   int overcommit_memory = 0;       // 0 guess, 1 always, 2 never
   uint64_t overcommit_ratio = 50;  // percent
@@ -43,12 +46,28 @@ struct Sysctls {
   uint64_t admin_reserve_kbytes = 8192;
   uint64_t user_reserve_kbytes = 131072;
   int max_map_count = 65530;
-  // In bytes. The search for free addresses begins at the first (CONFIG_LSM_MMAP_MIN_ADDR is in it); below
-  // the second, /proc/sys/vm/mmap_min_addr, nobody maps without CAP_SYS_RAWIO.
-  uint64_t mmap_min_addr = 65536, dac_mmap_min_addr = 65536;
+  // In bytes. The search for free addresses begins at the first, which is the larger of the others; below the
+  // second, /proc/sys/vm/mmap_min_addr, nobody maps without CAP_SYS_RAWIO; the third is
+  // CONFIG_LSM_MMAP_MIN_ADDR.
+  uint64_t mmap_min_addr = 65536, dac_mmap_min_addr = 65536, lsm_mmap_min_addr = 65536;
   uint64_t stack_guard_gap = 256;  // pages
   bool legacy_va_layout = false;
   ThpMode transparent_hugepage = ThpMode::kMadvise;
+
+  // What a write to the file of that name does. Linux: security/min_addr.c mmap_min_addr_handler(),
+  // mm/util.c overcommit_ratio_handler(), overcommit_kbytes_handler()
+  void SetMmapMinAddr(uint64_t bytes) {
+    dac_mmap_min_addr = bytes;
+    mmap_min_addr = bytes > lsm_mmap_min_addr ? bytes : lsm_mmap_min_addr;
+  }
+  void SetOvercommitRatio(uint64_t percent) {
+    overcommit_ratio = percent;
+    overcommit_kbytes = 0;
+  }
+  void SetOvercommitKbytes(uint64_t kib) {
+    overcommit_kbytes = kib;
+    overcommit_ratio = 0;
+  }
 };
 
 struct System {

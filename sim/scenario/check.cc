@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Looks at every step of a file written by hand before any is carried out.
 #include "absl/container/btree_set.h"
+#include "fmt/format.h"
+#include "sim/mm/entry_words.h"
 #include "sim/scenario/lower.h"
 #include "sim/scenario/words.h"
 
@@ -8,6 +10,14 @@ namespace mmsim::scenario {
 namespace {
 
 constexpr uint64_t kAnyAddress = 0x10000;  // what a name stands for while only its presence matters
+
+std::string_view ArchName(Arch arch) {
+  return arch == Arch::kX86_64 ? "x86_64" : "arm64";
+}
+
+Arch OtherArch(Arch arch) {
+  return arch == Arch::kX86_64 ? Arch::kArm64 : Arch::kX86_64;
+}
 
 class Checker {
  public:
@@ -49,8 +59,12 @@ class Checker {
         }
         return absl::OkStatus();
       }
-      case StepKind::kInject:
       case StepKind::kSet:
+        if (step.Name() != "transparent_hugepage") return Value(scenario_.Arg(step, 0));
+        if (ThpModeOf(scenario_.Arg(step, 0))) return absl::OkStatus();
+        return scenario_.ErrorAt(scenario_.Arg(step, 0).data(), kExpectedThpMode);
+      case StepKind::kInject:
+        return step.nr_args == 0 ? absl::OkStatus() : Value(scenario_.Arg(step, 0));
       case StepKind::kSpawn:
       case StepKind::kExit:
         return absl::OkStatus();
@@ -92,6 +106,14 @@ class Checker {
       if (row.pfn != ExpectShadowRow::Pfn::kFrame) continue;
       if (absl::Status s = OneFrame(row.frame, row.frame); !s.ok()) return s;
     }
+    for (const ExpectLevel& level : e.levels) {
+      for (const ExpectFlag& flag : level.flags) {
+        if (IsOneOf(flag.name, kEntryWords) || IsEntryBit(arch_, flag.name)) continue;
+        return scenario_.ErrorAt(flag.name.data(),
+                                 fmt::format("{} is no bit of {}: put `on {}` before this", flag.name,
+                                             ArchName(arch_), ArchName(OtherArch(arch_))));
+      }
+    }
     if (e.subject != Subject::kFrame) return absl::OkStatus();
     if (absl::Status s = OneFrame(e.left, e.right); !s.ok()) return s;
     return OneFrame(e.right, e.left);
@@ -105,6 +127,13 @@ class Checker {
 };
 
 }  // namespace
+
+std::optional<ThpMode> ThpModeOf(std::string_view word) {
+  if (word == "always") return ThpMode::kAlways;
+  if (word == "madvise") return ThpMode::kMadvise;
+  if (word == "never") return ThpMode::kNever;
+  return std::nullopt;
+}
 
 absl::Status Check(const Scenario& scenario, Arch arch) {
   if (scenario.is_log()) return absl::OkStatus();

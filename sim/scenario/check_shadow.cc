@@ -3,12 +3,14 @@
 // reads them: by loads, through its page tables.
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <vector>
 
 #include "fmt/format.h"
+#include "sim/kernel/kernel.h"
 #include "sim/kernel/shadowpt.h"
 #include "sim/mm/task_mmu.h"
-#include "sim/scenario/runner.h"
+#include "sim/scenario/check_expect.h"
 #include "sim/scenario/shadow_text.h"
 
 namespace mmsim::scenario {
@@ -74,39 +76,30 @@ std::string ShadowStateText(Kernel& kernel) {
                      ShadowText({shadow.entries().data(), shadow.entries().size()}));
 }
 
-absl::Status Runner::CheckShadow(const Step& step, const Expect& expect, Task& task, uint64_t address) {
-  for (const ExpectShadowRow& row : expect.shadow) {
-    absl::StatusOr<uint64_t> start = EvalMapsAddress(scenario_, row.start, kernel_->arch(), names_);
+absl::Status ExpectChecker::Shadow(const Asked& a) {
+  const absl::StatusOr<uint64_t> entries = Number(a.expect.address);
+  if (!entries.ok()) return entries.status();
+  uint64_t address = *entries;
+  for (const ExpectShadowRow& row : a.expect.shadow) {
+    const absl::StatusOr<uint64_t> start = MapsNumber(row.start);
     if (!start.ok()) return start.status();
-    uint64_t end = *start + kPageSize;
-    if (!row.end.empty()) {
-      absl::StatusOr<uint64_t> value = EvalMapsAddress(scenario_, row.end, kernel_->arch(), names_);
-      if (!value.ok()) return value.status();
-      end = *value;
-    }
-    for (uint64_t vaddr = *start; vaddr < end; vaddr += kPageSize, address += sizeof(shadow_pte)) {
+    const absl::StatusOr<uint64_t> end = row.end.empty() ? *start + kPageSize : MapsNumber(row.end);
+    if (!end.ok()) return end.status();
+    for (uint64_t vaddr = *start; vaddr < *end; vaddr += kPageSize, address += sizeof(shadow_pte)) {
       std::optional<uint64_t> pfn;
       if (row.pfn == ExpectShadowRow::Pfn::kNone || (FlagsOf(row) & SPTE_PTE_MAPPED) == 0) pfn = 0;
       if (row.pfn == ExpectShadowRow::Pfn::kFrame) {
-        absl::StatusOr<std::optional<uint64_t>> frame = FrameOf(step, row.frame, vaddr - *start);
+        const absl::StatusOr<uint64_t> frame = FrameOf(a, row.frame, vaddr - *start);
         if (!frame.ok()) return frame.status();
         pfn = *frame;
-        if (!pfn) {
-          AddMismatch(step, std::string(row.start) + " has a frame", "nothing is mapped there");
-          return absl::OkStatus();
-        }
       }
+      const absl::StatusOr<std::string> loaded = a.witness.Load(a.pid, address, sizeof(shadow_pte));
+      if (!loaded.ok()) return loaded.status();
       shadow_pte entry{};
-      uint8_t bytes[sizeof(entry)];
-      const AccessResult loaded = kernel_->Load(task, VirtAddr(address), bytes);
-      std::memcpy(&entry, bytes, sizeof(entry));
-      const std::string expected = EntryText(vaddr, FlagsOf(row), pfn ? PfnText(*pfn) : "any");
-      if (!loaded.ok()) {
-        AddMismatch(step, expected, fmt::format("{} at {:#x}", SignalName(loaded.signal.signo), address));
-        return absl::OkStatus();
-      }
+      std::memcpy(&entry, loaded->data(), sizeof(entry));
       if (entry.vaddr == vaddr && entry.state_flags == FlagsOf(row) && (!pfn || *pfn == entry.pfn)) continue;
-      AddMismatch(step, expected, EntryText(entry.vaddr, entry.state_flags, PfnText(entry.pfn)));
+      a.Add(EntryText(vaddr, FlagsOf(row), pfn ? PfnText(*pfn) : "any"),
+            EntryText(entry.vaddr, entry.state_flags, PfnText(entry.pfn)));
       return absl::OkStatus();
     }
   }

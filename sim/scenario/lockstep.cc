@@ -155,16 +155,6 @@ class Follower {
   bool stopped_ = false;
 };
 
-// A packaged kernel has no shadowpt.
-bool IsAboutShadowpt(const Scenario& scenario) {
-  for (const Step& step : scenario.steps()) {
-    if (step.kind == StepKind::kCall && step.sys >= Sys::k_shadowpt_open &&
-        step.sys <= Sys::k_shadowpt_page_contents)
-      return true;
-  }
-  return false;
-}
-
 // "MemTotal:  1002364 kB" -> 1002364
 uint64_t Field(std::string_view text, std::string_view name) {
   const size_t at = text.find(name);

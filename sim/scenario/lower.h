@@ -13,6 +13,7 @@
 #include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "sim/mm/system.h"
 #include "sim/scenario/step.h"
 
 namespace mmsim::scenario {
@@ -76,6 +77,10 @@ absl::StatusOr<uint64_t> Eval(const Scenario& scenario, std::string_view express
 // The same in a maps line, where digits alone are hexadecimal.
 absl::StatusOr<uint64_t> EvalMapsAddress(const Scenario& scenario, std::string_view expression, Arch arch,
                                          const Names& names);
+
+// The value of `set transparent_hugepage`; nothing for another word.
+std::optional<ThpMode> ThpModeOf(std::string_view word);
+inline constexpr std::string_view kExpectedThpMode = "expected always, madvise or never";
 
 struct LoweredSignal {
   std::string_view name;  // SIGSEGV

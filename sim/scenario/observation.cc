@@ -67,6 +67,15 @@ std::string OutcomeText(const guest::Outcome& outcome) {
   }
 }
 
+std::string EventText(const Step& step, const guest::Outcome& outcome) {
+  std::string_view text = step.Text();
+  if (step.result_text.len != 0) text = text.substr(0, step.result_text.offset);
+  text = text.substr(0, text.find('\n'));
+  while (text.ends_with(' ') || text.ends_with('=')) text.remove_suffix(1);
+  const bool named = step.pid != kNoPid && step.kind != StepKind::kSpawn;
+  return fmt::format("{}{} {}", named ? fmt::format("{} ", step.pid) : "", text, OutcomeText(outcome));
+}
+
 std::string StateText(const guest::State& state, uint32_t what) {
   std::string out;
   absl::btree_set<uint32_t> printed;

@@ -11,6 +11,7 @@
 #include "nlohmann/json_fwd.hpp"
 #include "sim/guest/program.h"
 #include "sim/kernel/kernel.h"
+#include "sim/scenario/step.h"
 
 namespace mmsim::scenario {
 
@@ -39,5 +40,9 @@ nlohmann::json StateJson(const guest::State& state, uint32_t what);
 std::string ResultText(int64_t result);
 // "= 0x7ffff7ff0000", "= -1 ENOMEM", "--- SIGSEGV {si_code=SEGV_MAPERR, si_addr=0x10} ---".
 std::string OutcomeText(const guest::Outcome& outcome);
+
+// The event as the file has it, without what it says of the result, and what it came to: "100 brk(NULL) =
+// 0x401000".
+std::string EventText(const Step& step, const guest::Outcome& outcome);
 
 }  // namespace mmsim::scenario

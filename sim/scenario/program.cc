@@ -67,8 +67,10 @@ class ProgramMaker {
           kill.process = Pid(step);
         }
         return absl::OkStatus();
-      case StepKind::kSignal:
       case StepKind::kExpect:
+        if (options_.reads_counters) ReadCounters(step);
+        return absl::OkStatus();
+      case StepKind::kSignal:
         return absl::OkStatus();
     }
     return absl::OkStatus();
@@ -122,6 +124,18 @@ class ProgramMaker {
                   guest::Arg::Literal(0)};
     }
     return absl::OkStatus();
+  }
+
+  void ReadCounters(const Step& step) {
+    const Expect& expect = scenario_.ExpectOf(step);
+    if (expect.subject != Subject::kCounters) return;
+    constexpr uint64_t kMostBytes = 8192;
+    guest::Step& read = Append(&step, OBSERVE_STEP_READ_FILE);
+    read.observe = 0;
+    read.number = kMostBytes;
+    const std::string path =
+        expect.pid == 0 ? std::string("/proc/meminfo") : fmt::format("/proc/{}/status", expect.pid);
+    read.args = {guest::Arg::In(path + '\0')};
   }
 
   // The first process of a file needs no line of its own.
@@ -305,6 +319,15 @@ class ProgramMaker {
 };
 
 }  // namespace
+
+bool IsAboutShadowpt(const Scenario& scenario) {
+  for (const Step& step : scenario.steps()) {
+    if (step.kind == StepKind::kCall && step.sys >= Sys::k_shadowpt_open &&
+        step.sys <= Sys::k_shadowpt_page_contents)
+      return true;
+  }
+  return false;
+}
 
 absl::StatusOr<ScenarioProgram> MakeProgram(const Scenario& scenario, const ProgramOptions& options) {
   return ProgramMaker(scenario, options).Run();

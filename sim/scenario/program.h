@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A scenario as a program of a guest: what a real kernel carries out. Expectations are no part of it.
+// A scenario as a program of a guest: what a real kernel carries out. Expectations are no part of it, but for
+// the files that those of counters are about.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,8 @@ struct ProgramOptions {
   Arch arch = Arch::kX86_64;
   uint32_t observe = OBSERVE_MAPS | OBSERVE_SMAPS | OBSERVE_PAGES | OBSERVE_FRAMES;  // after each step
   bool modelled_only = false;  // leaves out the calls that the model lacks: two executors are compared
+  // An `expect ... counters` becomes a step that reads the file of /proc that it is about.
+  bool reads_counters = false;
 };
 
 struct ScenarioProgram {
@@ -35,5 +38,8 @@ struct ScenarioProgram {
 // added or subtracted; `$a*2` or `$a-$b` is an error, as is whatever else no guest can do (a log of strace, a
 // seam of the allocators), at its place in the file.
 absl::StatusOr<ScenarioProgram> MakeProgram(const Scenario& scenario, const ProgramOptions& options);
+
+// Whether it calls shadowpt, which a packaged kernel lacks.
+bool IsAboutShadowpt(const Scenario& scenario);
 
 }  // namespace mmsim::scenario

@@ -68,6 +68,7 @@ absl::StatusOr<Task*> Runner::SpawnVictim(const Step& step, int pid, bool privil
   *(*task)->cwd = "/tmp";
   for (int fd = 0; fd <= 2; ++fd) kernel_->InstallFd(**task, fd, "/dev/null", kReadWrite);
   if (first_pid_ == 0) first_pid_ = (*task)->pid;
+  claims_.SetDefaultPid(first_pid_);
   return *task;
 }
 

@@ -23,27 +23,10 @@ guest::Outcome AccessOutcome(const AccessResult& result) {
   return outcome;
 }
 
-std::string SignalText(const SigInfo& signal) {
-  return fmt::format("--- {} {{si_code={}, si_addr={:#x}}} ---", SignalName(signal.signo),
-                     SignalCodeName(signal.signo, signal.code), signal.addr);
-}
-
-std::string Quoted(std::string_view bytes) {
-  std::string out = "\"";
-  for (const char c : bytes) {
-    if (c >= ' ' && c <= '~' && c != '"' && c != '\\') {
-      out += c;
-    } else {
-      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-    }
-  }
-  return out + '"';
-}
-
 }  // namespace
 
 Runner::Runner(const Scenario& scenario, const RunnerOptions& options)
-    : scenario_(scenario), options_(options) {
+    : scenario_(scenario), options_(options), claims_(scenario, options.kernel.arch, names_, &mismatches_) {
   if (!scenario.is_log()) {
     options_.kernel.on_exit = [this](int pid, int code) {
       died_.push_back({static_cast<uint32_t>(pid), static_cast<uint32_t>(code)});
@@ -62,6 +45,7 @@ Runner::~Runner() {
 absl::Status Runner::RunAll(const AfterStep& after_step) {
   for (const Step& step : scenario_.steps()) {
     if (absl::Status s = CompleteUpTo(step.first_line, after_step); !s.ok()) return s;
+    if (stopped_ || step.first_line > options_.last_line) break;
     const bool in_flight = step.kind == StepKind::kCall && step.last_line > step.first_line;
     if (in_flight && step.sys != Sys::k_clone && step.sys != Sys::k_clone3 && step.sys != Sys::k_fork &&
         step.sys != Sys::k_vfork) {
@@ -70,12 +54,17 @@ absl::Status Runner::RunAll(const AfterStep& after_step) {
     }
     if (absl::Status s = Complete(step, after_step); !s.ok()) return s;
   }
-  if (absl::Status s = CompleteUpTo(~uint32_t{0}, after_step); !s.ok()) return s;
-  while (!unsettled_.empty()) SettleSignal(*unsettled_.begin());
+  const bool to_the_end = options_.last_line == ~uint32_t{0} && !stopped_;
+  if (absl::Status s = CompleteUpTo(to_the_end ? ~uint32_t{0} : options_.last_line + 1, after_step);
+      !s.ok()) {
+    return s;
+  }
+  if (ChecksClaims() && to_the_end) claims_.Finish();
   return absl::OkStatus();
 }
 
 absl::Status Runner::RunNow(const Step& step, const AfterStep& after_step) {
+  if (stopped_) return absl::OkStatus();
   guest::Outcome outcome;
   absl::StatusOr<bool> done = RunStep(step, &outcome);
   if (!done.ok()) return done.status();
@@ -87,7 +76,7 @@ absl::StatusOr<bool> Runner::RunStep(const Step& step, guest::Outcome* outcome) 
   if (!step.RunsOn(kernel_->arch())) return false;
   g_check_context.step = step.first_line;
   hung_on_touch_ = false;
-  if (step.kind != StepKind::kSignal && step.kind != StepKind::kExpect) SettleSignal(step.pid);
+  if (ChecksClaims()) claims_.Before(step);
   absl::StatusOr<bool> done = false;
   switch (step.kind) {
     case StepKind::kCall:
@@ -112,20 +101,20 @@ absl::StatusOr<bool> Runner::RunStep(const Step& step, guest::Outcome* outcome) 
       if (absl::Status s = DoLet(step); !s.ok()) return s;
       break;
     case StepKind::kSignal:
-      if (absl::Status s = DoSignal(step); !s.ok()) return s;
-      break;
     case StepKind::kExpect:
-      if (options_.check_results) {
-        if (absl::Status s = CheckExpect(step); !s.ok()) return s;
-      }
+      if (absl::Status s = Check(step); !s.ok()) return s;
       break;
     case StepKind::kExit:
+      if (absl::Status s = Check(step); !s.ok()) return s;
       done = DoExit(step);
       break;
   }
   if (done.ok() && *done) {
     ++steps_done_;
     if (!scenario_.is_log()) EndVictimStep(step.pid, outcome);
+    if (ChecksClaims()) {
+      if (absl::Status s = claims_.Took(step, *outcome); !s.ok()) return s;
+    }
     if (options_.audit) options_.audit(*kernel_);
   }
   return done;
@@ -136,92 +125,11 @@ Task* Runner::TaskOf(const Step& step) {
   return kernel_->FindTask(first_pid_);
 }
 
-absl::StatusOr<bool> Runner::DoSet(const Step& step, guest::Outcome* outcome) {
-  outcome->result = 0;
-  if (step.Name() == "transparent_hugepage") return SetThpMode(step);
-  absl::StatusOr<uint64_t> value = Eval(scenario_, scenario_.Arg(step, 0), kernel_->arch(), names_);
-  if (!value.ok()) return value.status();
-  Sysctls& s = kernel_->sysctls();
-  const std::string_view name = step.Name();
-  const std::pair<std::string_view, uint64_t*> wide[] = {{"overcommit_ratio", &s.overcommit_ratio},
-                                                         {"overcommit_kbytes", &s.overcommit_kbytes},
-                                                         {"admin_reserve_kbytes", &s.admin_reserve_kbytes},
-                                                         {"user_reserve_kbytes", &s.user_reserve_kbytes},
-                                                         {"mmap_min_addr", &s.mmap_min_addr},
-                                                         {"stack_guard_gap", &s.stack_guard_gap}};
-  bool known = false;
-  for (const auto& [n, where] : wide) {
-    if (n != name) continue;
-    *where = *value;
-    known = true;
-  }
-  // Each takes the other's place. Linux: mm/util.c overcommit_ratio_handler(), overcommit_kbytes_handler()
-  if (name == "overcommit_ratio") s.overcommit_kbytes = 0;
-  if (name == "overcommit_kbytes") s.overcommit_ratio = 0;
-  if (name == "overcommit_memory") known = true, s.overcommit_memory = static_cast<int>(*value);
-  if (name == "max_map_count") known = true, s.max_map_count = static_cast<int>(*value);
-  if (name == "legacy_va_layout") known = true, s.legacy_va_layout = *value != 0;
-  if (name == "swap_pages" && kernel_->system().swap == nullptr) {  // swapon
-    known = true;
-    kernel_->system().swap = std::make_unique<SwapArea>(kernel_->system(), *value);
-  }
-  if (!known) return scenario_.ErrorAt(name.data(), "expected the name of a sysctl under /proc/sys/vm");
-  return true;
-}
-
-absl::StatusOr<bool> Runner::SetThpMode(const Step& step) {
-  static constexpr std::pair<std::string_view, ThpMode> kModes[] = {
-      {"always", ThpMode::kAlways}, {"madvise", ThpMode::kMadvise}, {"never", ThpMode::kNever}};
-  for (const auto& [word, mode] : kModes) {
-    if (word != scenario_.Arg(step, 0)) continue;
-    kernel_->sysctls().transparent_hugepage = mode;
-    return true;
-  }
-  return scenario_.ErrorAt(scenario_.Arg(step, 0).data(), "expected always, madvise or never");
-}
-
-absl::StatusOr<bool> Runner::DoLimit(const Step& step, guest::Outcome* outcome) {
-  absl::StatusOr<uint64_t> which = Eval(scenario_, step.Name(), kernel_->arch(), names_);
-  if (!which.ok()) return which.status();
-  absl::StatusOr<uint64_t> current = Eval(scenario_, scenario_.Arg(step, 0), kernel_->arch(), names_);
-  if (!current.ok()) return current.status();
-  RlimitPair& limit = kernel_->default_rlimits()[static_cast<Rlimit>(*which)];
-  limit.cur = limit.max = *current;
-  if (step.nr_args > 1) {
-    absl::StatusOr<uint64_t> maximum = Eval(scenario_, scenario_.Arg(step, 1), kernel_->arch(), names_);
-    if (!maximum.ok()) return maximum.status();
-    limit.max = *maximum;
-  }
-  outcome->result = 0;
-  return true;
-}
-
 absl::Status Runner::DoLet(const Step& step) {
   absl::StatusOr<uint64_t> value = Eval(scenario_, scenario_.Arg(step, 0), kernel_->arch(), names_);
   if (!value.ok()) return value.status();
   names_[std::string(step.Name().substr(1))] = *value;
   return absl::OkStatus();
-}
-
-absl::StatusOr<bool> Runner::DoInject(const Step& step) {
-  static constexpr std::pair<std::string_view, Seam> kSeams[] = {
-      {"frame", Seam::kPage},       {"table", Seam::kTable},
-      {"vma", Seam::kVma},          {"anon_vma", Seam::kAnonVma},
-      {"vma_tree", Seam::kVmaTree}, {"swap_slot", Seam::kSwapSlot},
-      {"file", Seam::kFile},        {"mm", Seam::kMm}};
-  if (step.Name() == "off") {
-    for (const auto& [name, seam] : kSeams) kernel_->system().failures.FailAt(seam, 0);
-    return true;
-  }
-  for (const auto& [name, seam] : kSeams) {
-    if (name != step.Name()) continue;
-    absl::StatusOr<uint64_t> nth = Eval(scenario_, scenario_.Arg(step, 0), kernel_->arch(), names_);
-    if (!nth.ok()) return nth.status();
-    kernel_->system().failures.FailAt(seam, *nth);
-    return true;
-  }
-  return scenario_.ErrorAt(step.Name().data(),
-                           "expected frame, table, vma, anon_vma, vma_tree, swap_slot, file, mm or off");
 }
 
 absl::StatusOr<bool> Runner::DoAccess(const Step& step, guest::Outcome* outcome) {
@@ -249,55 +157,25 @@ absl::StatusOr<bool> Runner::DoAccess(const Step& step, guest::Outcome* outcome)
   }
   *outcome = AccessOutcome(result);
   if (access.kind == AccessKind::kLoad) outcome->out[0] = loaded.substr(0, result.done_bytes);
-  last_access_[task->pid] = {&step, result.signal, result.traps};
-  if (!result.ok()) {
-    unsettled_.insert(task->pid);
-    return true;
+  if (step.result == ResultKind::kName && access.kind == AccessKind::kLoad && result.ok()) {
+    names_[std::string(scenario_.ResultToken(step).substr(1))] = RegisterOf(loaded);
   }
-  if (step.result == ResultKind::kName && access.kind == AccessKind::kLoad) {
-    uint64_t number = 0;  // what it loaded, as far as a register holds it
-    std::memcpy(&number, loaded.data(), std::min(loaded.size(), sizeof(number)));
-    names_[std::string(scenario_.ResultToken(step).substr(1))] = number;
-  }
-  if (!options_.check_results) return true;
-  if (access.checks_bytes && loaded != access.bytes) {
-    AddMismatch(step, Quoted(access.bytes), Quoted(loaded));
-  } else if (step.result == ResultKind::kValue && step.value != outcome->result) {
-    AddMismatch(step, fmt::format("= {}", step.value), fmt::format("= {}", outcome->result));
+  for (const TrapRecord& trap : result.traps) {
+    outcome->faults.push_back({trap.address, 0, trap.error_code, 1, static_cast<uint32_t>(task->pid)});
   }
   return true;
 }
 
-// An access that came to a signal which no line expects.
-void Runner::SettleSignal(int pid) {
-  const int process = pid == kNoPid ? first_pid_ : pid;
-  if (unsettled_.erase(process) == 0 || !options_.check_results) return;
-  const LastAccess& access = last_access_[process];
-  AddMismatch(*access.step, "no signal", SignalText(access.signal));
-}
-
-absl::Status Runner::DoSignal(const Step& step) {
-  if (step.nr_args == 0) return absl::OkStatus();
-  const int pid = step.pid == kNoPid ? first_pid_ : step.pid;
-  if (!unsettled_.contains(pid)) {
-    // A log's signals come from accesses that it does not show, or from other processes.
-    if (options_.check_results && !scenario_.is_log() &&
-        (step.Name() == "SIGSEGV" || step.Name() == "SIGBUS")) {
-      AddMismatch(step, std::string(step.Text()), "no signal");
-    }
-    return absl::OkStatus();
+// What a line says that carries nothing out, held against what is.
+absl::Status Runner::Check(const Step& step) {
+  if (!ChecksClaims()) return absl::OkStatus();
+  if (step.kind == StepKind::kSignal) return claims_.CheckSignal(step);
+  if (step.kind == StepKind::kExpect) {
+    KernelWitness witness(*kernel_, claims_.record());
+    return claims_.CheckExpect(step, witness);
   }
-  absl::StatusOr<LoweredSignal> expected = LowerSignal(scenario_, step, kernel_->arch(), names_);
-  if (!expected.ok()) return expected.status();
-  const LastAccess& p = last_access_[pid];
-  unsettled_.erase(pid);
-  const bool same =
-      SignalNumber(expected->name) == p.signal.signo &&
-      (expected->code.empty() || expected->code == SignalCodeName(p.signal.signo, p.signal.code)) &&
-      (!expected->address || *expected->address == p.signal.addr);
-  if (!same && options_.check_results) {
-    AddMismatch(step, std::string(step.Text()), SignalText(p.signal));
-  }
+  const Task* task = TaskOf(step);
+  claims_.CheckExit(step, task != nullptr && task->IsAlive());
   return absl::OkStatus();
 }
 
@@ -306,6 +184,7 @@ absl::Status Runner::DoSignal(const Step& step) {
 bool Runner::DoExit(const Step& step) {
   Task* task = TaskOf(step);
   if (task == nullptr || !task->IsAlive()) return false;
+  if (!scenario_.is_log() && step.exit != ExitKind::kKilled) return false;
   if (step.exit == ExitKind::kKilled) kernel_->Kill(*task, SignalNumber(step.Name()));
   if (step.exit == ExitKind::kExited) kernel_->ExitTask(*task, static_cast<int>(step.value) << 8);
   return step.exit != ExitKind::kSuperseded;

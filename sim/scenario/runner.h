@@ -27,18 +27,12 @@
 #include "absl/status/status.h"
 #include "sim/guest/program.h"
 #include "sim/kernel/kernel.h"
+#include "sim/scenario/claims.h"
+#include "sim/scenario/kernel_witness.h"
 #include "sim/scenario/lower.h"
 #include "sim/scenario/step.h"
 
 namespace mmsim::scenario {
-
-// A result or an expectation that the model does not reproduce.
-struct Mismatch {
-  Location where;
-  std::string line;  // the file's
-  std::string expected, actual;
-  bool hung_on_touch = false;  // the rule of what counts as touched decided something in this step
-};
 
 // What a recording knows beside its log, asked when a program is executed or ends; maps listings, empty:
 // unknown.
@@ -55,6 +49,7 @@ struct RunnerOptions {
   bool check_results = true;  // false: two executors are compared, the file's results are nobody's business
   RecordedMaps* recorded = nullptr;      // of `mmsim verify`
   Credentials credentials;               // of the processes of a log that no fork made
+  uint32_t last_line = ~uint32_t{0};     // of the file: what stands behind it is not carried out
   std::function<void(Kernel&)> prepare;  // once, before the first step: limits, sysctls
   std::function<void(Kernel&)> audit;    // after each step: the validator
 };
@@ -67,11 +62,14 @@ class Runner {
 
   // Everything. An error is the scenario's (FILE:LINE:COLUMN) and ends the run.
   absl::Status RunAll(const std::function<void(const Step&, const guest::Outcome&)>& after_step = nullptr);
+  // RunAll ends after the step that is under way.
+  void Stop() { stopped_ = true; }
   // One step by itself, in the file's order; what it came to in `outcome`. False: nothing to carry out (an
   // expectation, a step of the other architecture, a call that the model lacks).
   absl::StatusOr<bool> RunStep(const Step& step, guest::Outcome* outcome);
 
   Kernel& kernel() { return *kernel_; }
+  const Names& names() const { return names_; }
   // The last call, as it was lowered.
   const LoweredCall& last_call() const { return call_; }
   const std::vector<Mismatch>& mismatches() const { return mismatches_; }
@@ -126,11 +124,6 @@ class Runner {
   static bool OpensFile(Sys sys) { return sys == Sys::k_openat || sys == Sys::k_open || sys == Sys::k_creat; }
   absl::Status RunNow(const Step& step, const AfterStep& after_step);
   absl::StatusOr<bool> DoAccess(const Step& step, guest::Outcome* outcome);
-  absl::Status DoSignal(const Step& step);
-  absl::StatusOr<bool> DoSet(const Step& step, guest::Outcome* outcome);
-  absl::StatusOr<bool> SetThpMode(const Step& step);
-  absl::StatusOr<bool> DoLimit(const Step& step, guest::Outcome* outcome);
-  absl::StatusOr<bool> DoInject(const Step& step);
   absl::Status DoLet(const Step& step);
   bool DoExit(const Step& step);
   // run_victim.cc
@@ -141,43 +134,31 @@ class Runner {
   SyscallResult InvokeVictim(Task& task, const LoweredCall& call);
   void PartScratch(Task& parent, Task* child);
   void EndVictimStep(int pid_of_step, guest::Outcome* outcome);
-  // check_expect.cc
-  absl::Status CheckExpect(const Step& step);
-  absl::Status CheckMaps(const Step& step, const Expect& expect, const Task& task);
-  absl::Status CheckFrame(const Step& step, const Expect& expect);
-  absl::StatusOr<std::optional<uint64_t>> FrameOf(const Step& step, const ExpectFrame& side,
-                                                  uint64_t offset_bytes = 0);
-  // check_shadow.cc
-  absl::Status CheckShadow(const Step& step, const Expect& expect, Task& task, uint64_t address);
-  void CheckLastSignal(const Step& step, const Expect& expect, int pid);
+  absl::Status Check(const Step& step);
+  // run_settings.cc
+  absl::StatusOr<bool> DoSet(const Step& step, guest::Outcome* outcome);
+  absl::StatusOr<bool> DoLimit(const Step& step, guest::Outcome* outcome);
+  absl::StatusOr<bool> DoInject(const Step& step);
+  bool ChecksClaims() const { return options_.check_results && !scenario_.is_log(); }
   Task* TaskOf(const Step& step);
   void AddMismatch(const Step& step, std::string expected, std::string actual);
-  void SettleSignal(int pid);
 
   const Scenario& scenario_;
   RunnerOptions options_;
   std::unique_ptr<Kernel> kernel_;
   Names names_;
-  std::map<std::string, uint64_t> frame_names_;  // of `expect frame`: frame numbers
   LoweredCall call_;
   std::vector<Mismatch> mismatches_;
   std::map<std::string, uint64_t> skipped_;
   uint64_t steps_done_ = 0;
-  bool hung_on_touch_ = false;
+  bool hung_on_touch_ = false, stopped_ = false;
   absl::flat_hash_set<uint32_t> touched_lines_;
   int first_pid_ = 0;                             // the process of a file whose lines name none
   absl::flat_hash_map<uint64_t, Layout> layout_;  // by Mm::id
   std::map<int, int> execs_;                      // by process: programs that it executed
-  std::vector<const Step*> in_flight_;            // calls that began and have not returned
-  // What the last access of a process came to.
-  struct LastAccess {
-    const Step* step = nullptr;
-    SigInfo signal;
-    std::vector<TrapRecord> traps;
-  };
-  std::map<int, LastAccess> last_access_;
-  std::vector<observe_died> died_;  // a file written by hand: tasks that ended in this step
-  std::set<int> unsettled_;  // processes whose last access came to a signal that no line has expected yet
+  std::vector<const Step*> in_flight_;  // calls that began and have not returned
+  std::vector<observe_died> died_;      // a file written by hand: tasks that ended in this step
+  Claims claims_;                       // and what it says of its steps
 };
 
 }  // namespace mmsim::scenario

@@ -7,6 +7,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "fmt/format.h"
+#include "sim/mm/entry_words.h"
 
 namespace mmsim::scenario {
 namespace {
@@ -22,56 +23,16 @@ constexpr std::string_view kSettings[] = {
     "mmap_min_addr",     "stack_guard_gap",      "admin_reserve_kbytes", "user_reserve_kbytes",
     "legacy_va_layout",  "transparent_hugepage", "swap_pages",
 };
-constexpr std::string_view kSeams[] = {"frame", "table", "vma", "off"};
+constexpr std::string_view kSeams[] = {"frame",     "table", "vma", "anon_vma", "vma_tree",
+                                       "swap_slot", "file",  "mm",  "off"};
 constexpr std::string_view kSubjects[] = {"maps",       "smaps",     "pte",   "pagemap",
                                           "pageflags",  "pagecount", "bytes", "signal",
                                           "error_code", "counters",  "frame", "shadow"};
 constexpr std::string_view kShadowWords[] = {"none", "allocated", "anonymous", "mapped"};
 constexpr std::string_view kLevels[] = {"pgd", "pud", "pmd", "pte"};
-constexpr std::string_view kEntryWords[] = {
-    "none",
-    "present",
-    "table",
-    "huge",
-    "write",
-    "user",
-    "exec",
-    "accessed",
-    "dirty",
-    "soft_dirty",
-    "special",
-    "protnone",
-    "swap",
-    "exclusive",
-    "zero",
-    // x86-64, SDM vol. 3A 4.5
-    "P",
-    "RW",
-    "US",
-    "PWT",
-    "PCD",
-    "A",
-    "D",
-    "PS",
-    "PAT",
-    "G",
-    "NX",
-    // arm64, Arm ARM D8.3; DIRTY, WRITE, SPECIAL are Linux's software bits
-    "VALID",
-    "TABLE",
-    "USER",
-    "RDONLY",
-    "AF",
-    "NG",
-    "DBM",
-    "PXN",
-    "UXN",
-    "DIRTY",
-    "WRITE",
-    "SPECIAL",
-};
 constexpr std::string_view kPagemapWords[] = {"present",   "swap",       "file",
                                               "exclusive", "soft_dirty", "uffd_wp"};
+// In the order of their bits in /proc/kpageflags.
 constexpr std::string_view kPageFlags[] = {
     "LOCKED",     "ERROR",         "REFERENCED",    "UPTODATE",  "DIRTY",       "LRU",      "ACTIVE",
     "SLAB",       "WRITEBACK",     "RECLAIM",       "BUDDY",     "MMAP",        "ANON",     "SWAPCACHE",
@@ -129,7 +90,14 @@ absl::Span<const std::string_view> LevelWords() {
   return kLevels;
 }
 absl::Span<const std::string_view> EntryWords() {
-  return kEntryWords;
+  static const auto* const kAll = [] {
+    auto* all = new std::vector<std::string_view>(std::begin(kEntryWords), std::end(kEntryWords));
+    for (const Arch arch : {Arch::kX86_64, Arch::kArm64}) {
+      for (const EntryBit& bit : EntryBits(arch)) all->push_back(bit.name);
+    }
+    return all;
+  }();
+  return *kAll;
 }
 absl::Span<const std::string_view> ShadowWords() {
   return kShadowWords;
