@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program `mmsim`: each command adds itself; nothing is done here.
 #include "CLI/CLI.hpp"
+#include "sim/cli/blame.h"
 #include "sim/cli/compare.h"
 #include "sim/cli/generate.h"
 #include "sim/cli/record.h"
 #include "sim/cli/run.h"
+#include "sim/cli/show.h"
 #include "sim/cli/shrink.h"
 #include "sim/cli/verify.h"
 
@@ -12,11 +14,13 @@ int main(int argc, char** argv) {
   CLI::App app("A simulator of the Linux memory manager", "mmsim");
   app.require_subcommand(1);
   int exit_status = 0;
+  mmsim::cli::AddBlameCommand(app, exit_status);
   mmsim::cli::AddCompareCommand(app, exit_status);
   mmsim::cli::AddGenerateCommand(app, exit_status);
   mmsim::cli::AddRecordCommand(app, exit_status);
   mmsim::cli::AddRunCommand(app, exit_status);
   mmsim::cli::AddShrinkCommand(app, exit_status);
+  mmsim::cli::AddShowCommand(app, exit_status);
   mmsim::cli::AddVerifyCommand(app, exit_status);
   try {
     app.parse(argc, argv);

@@ -8,6 +8,7 @@
 // modelled: device memory, uffd-wp, hardware poison.
 #include <optional>
 
+#include "sim/mm/decision.h"
 #include "sim/mm/folio.h"
 #include "sim/mm/huge_memory.h"
 #include "sim/mm/lru.h"
@@ -63,7 +64,10 @@ bool CopyPresentPte(Copy& c, EntryPtr dst_pte, EntryPtr src_pte, Pte pte, VirtAd
     const Pfn folio = c.system.pages.HeadOf(page);
     const Page& record = c.system.pages[folio];
     if (record.IsAnon()) {
-      if (!FolioTryDupAnonRmapPte(c.system, page, c.src)) return CopyPresentPage(c, dst_pte, page, address);
+      if (!FolioTryDupAnonRmapPte(c.system, page, c.src)) {
+        Decide(c.dst, address, page, "copy_present_page", "copied", "the parent may have pinned it");
+        return CopyPresentPage(c, dst_pte, page, address);
+      }
     } else {
       AddRmapPte(c.system, page);
     }

@@ -6,6 +6,7 @@
 // Not modelled: page locks, retries that drop mmap_lock for reading in, huge pages of files.
 #include <algorithm>
 
+#include "sim/mm/decision.h"
 #include "sim/mm/fault.h"
 #include "sim/mm/filemap.h"
 #include "sim/mm/folio.h"
@@ -94,6 +95,8 @@ VmFaultResult DoCowFault(VmFault& vmf) {
   if (vmf.cow_page.value == 0) return kVmFaultOom;
   ret = DoFaultOps(vmf);
   if ((ret & kStop) == 0) {
+    Decide(vmf.mm, vmf.address, vmf.page, "do_cow_fault", "copied",
+           "the mapping is private, and this writes");
     system.phys.CopyFrame(vmf.page, vmf.cow_page);
     system.pages[vmf.cow_page].Set(kPgUptodate);
     ret |= FinishFault(vmf);

@@ -4,6 +4,7 @@
 //
 // Invariant: the slot has one entry less, the frame one more.
 // Not modelled: migration entries, markers, swap that takes time or fails, huge folios in swap.
+#include "sim/mm/decision.h"
 #include "sim/mm/fault.h"
 #include "sim/mm/folio.h"
 #include "sim/mm/hooks.h"
@@ -84,6 +85,10 @@ VmFaultResult DoSwapPage(VmFault& vmf) {
     FolioAddNewAnonRmap(system, in.folio, vmf.vma, vmf.address, reuse);
   } else {
     FolioAddAnonRmapPte(system, in.folio, vmf.vma, reuse);
+  }
+  if (reuse) {
+    Decide(vmf.mm, vmf.address, in.folio, "do_swap_page", "reused",
+           exclusive ? "nobody else has the swap slot" : "nothing but this fault refers to it");
   }
   StorePte(vmf.mm, vmf.address, vmf.pte, pte, "do_swap_page");
   HookPage(HookPoint::kDoSwapPage, vmf.mm, vmf.address);

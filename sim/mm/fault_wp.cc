@@ -6,6 +6,7 @@
 // this entry, the swap cache and this CPU's LRU batch refers to it. Everything else is copied. Invariant:
 // after a copy, the new page is mapped once and the old one once less. Not modelled: KSM, userfaultfd's write
 // protection, file systems that refuse page_mkwrite.
+#include "sim/mm/decision.h"
 #include "sim/mm/fault.h"
 #include "sim/mm/filemap.h"
 #include "sim/mm/folio.h"
@@ -42,6 +43,7 @@ bool WpCanReuseAnonFolio(System& system, Pfn folio, const Vma& vma) {
 
 // Linux: mm/memory.c wp_page_shared(), wp_pfn_shared()
 VmFaultResult WpPageShared(VmFault& vmf) {
+  Decide(vmf.mm, vmf.address, vmf.page, "wp_page_shared", "reused", "the mapping is shared");
   // page_mkwrite of a disk file marks the page dirty, fault_dirty_shared_page() does for everyone.
   WpPageReuse(vmf);
   if (vmf.page.value != 0) FolioMarkDirty(vmf.system, vmf.system.pages.HeadOf(vmf.page));
@@ -95,6 +97,20 @@ VmFaultResult WpPageCopy(VmFault& vmf) {
   return 0;
 }
 
+// Why a page is not reused, for whoever records.
+const char* WhyCopied(const VmFault& vmf) {
+  System& system = vmf.system;
+  if (vmf.page.value == 0) {
+    return IsZeroPfn(system, PtePfn(vmf.arch, vmf.orig_pte)) ? "it is the zero page, which is everybody's"
+                                                             : "it is a special mapping's";
+  }
+  const Page& folio = system.pages[system.pages.HeadOf(vmf.page)];
+  if (!folio.IsAnon()) return "it is the file's, and the mapping is private";
+  if (PageMapcount(system, vmf.page) > 1) return "it is mapped elsewhere too";
+  if (folio.IsLarge()) return "it is part of a huge page, of which nothing is reused by itself";
+  return "something else refers to it: a pin, the swap cache, another CPU's batch";
+}
+
 }  // namespace
 
 // Linux: mm/memory.c do_wp_page()
@@ -107,14 +123,19 @@ VmFaultResult DoWpPage(VmFault& vmf) {
   if (vmf.page.value != 0) {
     const Pfn folio = system.pages.HeadOf(vmf.page);
     Page& page = system.pages[vmf.page];
-    if (system.pages[folio].IsAnon() &&
-        (page.Has(kPgAnonExclusive) || WpCanReuseAnonFolio(system, folio, vma))) {
+    const bool exclusive = page.Has(kPgAnonExclusive);
+    if (system.pages[folio].IsAnon() && (exclusive || WpCanReuseAnonFolio(system, folio, vma))) {
+      Decide(vmf.mm, vmf.address, vmf.page, "do_wp_page", "reused",
+             exclusive ? kWhyExclusive : kWhyUnreferenced);
       page.Set(kPgAnonExclusive);
       if ((vmf.flags & kFaultUnshare) == 0) WpPageReuse(vmf);
       return 0;
     }
-    GetFolio(system, folio);
   }
+  if (system.entry_sink.on_decision != nullptr) [[unlikely]] {
+    Decide(vmf.mm, vmf.address, vmf.page, "wp_page_copy", "copied", WhyCopied(vmf));
+  }
+  if (vmf.page.value != 0) GetFolio(system, system.pages.HeadOf(vmf.page));
   return WpPageCopy(vmf);
 }
 
