@@ -6,11 +6,12 @@ namespace mmsim::guest {
 ArchCommand CommandFor(Arch arch, bool accelerated) {
   switch (arch) {
     case Arch::kX86_64:
-      // no5lvl: else user addresses have 57 bits where the processor knows them.
+      // no5lvl: else user addresses have 57 bits where the processor knows them. no_timer_check: else a busy
+      // host, whose emulated timer is late, has the kernel believe that there is none and panic.
       return {.program = "qemu-system-x86_64",
               .package = "qemu-system-x86",
               .machine = {"-machine", "pc", "-cpu", "max"},
-              .kernel_arguments = "console=ttyS0 no5lvl"};
+              .kernel_arguments = "console=ttyS0 no5lvl no_timer_check"};
     case Arch::kArm64:
       // A processor without 52-bit addresses gives four levels of tables; it also boots far quicker than
       // `max`.
