@@ -115,7 +115,8 @@ constexpr Row kRows[] = {
     {"100 pagecount $a 2", true},
     {"100 pagecount $a 1", false},
     {"100 pagecount $z 0", true},
-    {"100 pagecount $a+0x1000 0", false},
+    {"100 pagecount $a+0x1000 0", true},  // no page is there
+    {"100 pagecount $a+0x1000 1", false},
 
     {"frame 100:$a == 101:$a", true},
     {"frame 100:$a != 101:$a", false},
