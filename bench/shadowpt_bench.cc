@@ -36,7 +36,9 @@ struct World {
     machine.StoreValue(inspector, kArgument, dest);
     MMSIM_CHECK(machine.Syscall(inspector, "shadowpt_open", {static_cast<uint64_t>(target), kArgument}) == 0);
     Random random(1);
-    for (int i = 0; i < 4096; ++i) order.push_back(VirtAddr(kBase + random.Below(kPages) * kPageSize));
+    // Of the touched ones: an insertion is told where one is.
+    for (int i = 0; i < 4096; ++i)
+      order.push_back(VirtAddr(kBase + random.Below(kPages / 2) * 2 * kPageSize));
   }
   void Map(int pid, uint64_t at, uint64_t pages, uint64_t prot) {
     machine.Syscall(pid, "mmap", {at, pages * kPageSize, prot, 0x32, ~uint64_t{0}, 0});

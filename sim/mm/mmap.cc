@@ -242,6 +242,7 @@ int64_t MmapRegionLocked(Mm& mm, const Current& current, const FileRef& file, Vi
     vmg.next = mm.vmas.FindPrev(addr, &vmg.prev);
   }
   uint64_t charged = 0;
+  const uint64_t old_accounted = vms.nr_accounted;
   Status status = ChargeMapping(mm, current, nr_pages, vms, vmg, &charged);
   if (!status.ok()) {
     VmsAbortMunmapVmas(vms);
@@ -254,6 +255,8 @@ int64_t MmapRegionLocked(Mm& mm, const Current& current, const FileRef& file, Vi
     Result<Vma*> made = NewMapping(mm, current, file, vmg);
     if (!made.ok()) {
       VmUnacctMemory(mm.system, charged);
+      // The promise to the old mappings was taken over, and nobody gives it back now.
+      mm.system.committed_for_good += static_cast<int64_t>(old_accounted - vms.nr_accounted);
       VmsAbortMunmapVmas(vms);
       return Err(made.error());
     }

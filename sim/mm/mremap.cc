@@ -83,9 +83,14 @@ void DropSource(Mremap& r, Vma& vma, VirtAddr old_addr, uint64_t old_len, VmFlag
   const bool account = (vm_flags & kVmAccount) != 0 && !r.DontUnmap();
   bool account_start = account && vma.start < old_addr;
   bool account_end = account && vma.end > old_addr + old_len;
+  const auto source_pages = static_cast<int64_t>(vma.NrPages());
   if (!DoMunmap(mm, old_addr.value, old_len).ok()) {
-    // It could not be split. Then both stay, and both are accounted.
-    if (account) mm.system.vm_committed_as += static_cast<int64_t>(old_len >> kPageShift);
+    // It could not be split. Then both stay, and both are accounted; but the source has lost VM_ACCOUNT, all
+    // of it.
+    if (account) {
+      mm.system.vm_committed_as += static_cast<int64_t>(old_len >> kPageShift);
+      mm.system.committed_for_good += source_pages;
+    }
     account_start = account_end = false;
   }
   if ((vm_flags & kVmLocked) != 0) {

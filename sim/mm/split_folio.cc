@@ -10,6 +10,7 @@
 #include "sim/mm/huge_memory.h"
 #include "sim/mm/lru.h"
 #include "sim/mm/rmap_walk.h"
+#include "sim/mm/tlb_flush.h"
 
 namespace mmsim {
 namespace {
@@ -24,6 +25,7 @@ bool MapZeroPageInstead(System& system, const Mapping& m, Pfn page) {
   Pte entry = PteMkSpecial(arch, PfnPte(arch, system.zero_page, VmaPageProt(*m.vma)));
   if (PteSoftDirty(arch, old)) entry = PteMkSoftDirty(arch, entry);
   StorePte(*m.vma->mm, m.address, m.entry, entry, "try_to_map_unused_to_zeropage");
+  FlushTlbPage(*m.vma->mm, m.address);  // by try_to_migrate_one(), in each address space
   HookPage(HookPoint::kTryToMapUnusedToZeropage, *m.vma->mm, m.address);
   --m.vma->mm->Rss(RssType::kAnon);
   return true;
