@@ -28,4 +28,12 @@ class RatioReporter : public benchmark::ConsoleReporter {
   double unit_ns_ = 0;
 };
 
+// What main() does; `unit` as RatioReporter has it.
+inline int RunBenchmarks(int argc, char** argv, std::string unit) {
+  benchmark::Initialize(&argc, argv);
+  RatioReporter reporter(std::move(unit));
+  benchmark::RunSpecifiedBenchmarks(&reporter);
+  return 0;
+}
+
 }  // namespace mmsim

@@ -49,8 +49,5 @@ BENCHMARK(Replay)->Unit(benchmark::kMillisecond);
 }  // namespace mmsim::scenario
 
 int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  mmsim::RatioReporter reporter("lookups");
-  benchmark::RunSpecifiedBenchmarks(&reporter);
-  return 0;
+  return mmsim::RunBenchmarks(argc, argv, "lookups");
 }

@@ -137,8 +137,5 @@ BENCHMARK(StartOverTheFullRange);
 }  // namespace mmsim
 
 int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  mmsim::RatioReporter reporter("times a VMA lookup and a walk");
-  benchmark::RunSpecifiedBenchmarks(&reporter);
-  return 0;
+  return mmsim::RunBenchmarks(argc, argv, "times a VMA lookup and a walk");
 }

@@ -86,8 +86,5 @@ BENCHMARK(MmapMunmapInside);
 }  // namespace mmsim
 
 int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  mmsim::RatioReporter reporter("lookups");
-  benchmark::RunSpecifiedBenchmarks(&reporter);
-  return 0;
+  return mmsim::RunBenchmarks(argc, argv, "lookups");
 }

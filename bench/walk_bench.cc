@@ -129,8 +129,5 @@ BENCHMARK(Miss<Arm>);
 }  // namespace mmsim
 
 int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  mmsim::RatioReporter reporter("times four dependent loads");
-  benchmark::RunSpecifiedBenchmarks(&reporter);
-  return 0;
+  return mmsim::RunBenchmarks(argc, argv, "times four dependent loads");
 }

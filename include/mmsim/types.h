@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <string_view>
 
 namespace mmsim {
 
@@ -17,6 +18,10 @@ inline constexpr uint64_t kPageMask = ~(kPageSize - 1);
 
 // The processor architectures of the hardware model.
 enum class Arch : uint8_t { kX86_64, kArm64 };
+// "x86_64", "arm64"
+constexpr std::string_view ArchName(Arch arch) {
+  return arch == Arch::kX86_64 ? "x86_64" : "arm64";
+}
 
 // An unsigned 64-bit number of one kind; Tag tells the kinds apart.
 template <typename Tag>

@@ -12,7 +12,6 @@
 #include "sim/cli/replay.h"
 #include "sim/cli/report.h"
 #include "sim/cli/scenario_files.h"
-#include "sim/guest/guest.h"
 #include "sim/scenario/lockstep.h"
 
 namespace mmsim::cli {
@@ -38,10 +37,8 @@ void LeaveOtherKernelsOut(Scenarios* scenarios) {
 
 absl::Status CompareOn(Arch arch, const Request& request, const Scenarios& scenarios,
                        scenario::KnownDifferences* known, scenario::ComparisonCount* total) {
-  absl::StatusOr<std::unique_ptr<guest::Guest>> guest = guest::Guest::Boot({.arch = arch, .image = {}});
-  if (!guest.ok()) return guest.status();
-  absl::StatusOr<scenario::GuestFacts> facts = scenario::AskFacts(**guest);
-  if (!facts.ok()) return facts.status();
+  const absl::StatusOr<scenario::Reference> reference = scenario::BootReference(arch);
+  if (!reference.ok()) return reference.status();
   scenario::LockstepOptions options;
   options.arch = arch;
   options.audit = request.audit;
@@ -54,7 +51,7 @@ absl::Status CompareOn(Arch arch, const Request& request, const Scenarios& scena
     PrintStepDifference(arch, d);
   };
   options.on_scenario_done = [&](size_t i) { progress.Next(scenarios[i]->file()); };
-  absl::StatusOr<scenario::ComparisonCount> count = scenario::Lockstep(**guest, *facts, scenarios, options);
+  absl::StatusOr<scenario::ComparisonCount> count = scenario::Lockstep(*reference, scenarios, options);
   if (!count.ok()) return count.status();
   total->Add(*count);
   return absl::OkStatus();

@@ -10,10 +10,6 @@ namespace mmsim::cli {
 
 inline constexpr int kExitOk = 0, kExitDiffers = 1, kExitCannot = 2;
 
-constexpr std::string_view ArchName(Arch arch) {
-  return arch == Arch::kArm64 ? "arm64" : "x86_64";
-}
-
 // One mismatch, on standard error: FILE:LINE:COLUMN and what it is, the line, what was expected and what
 // came.
 void PrintMismatch(const scenario::Mismatch& mismatch, std::string_view what);

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "fmt/format.h"
+#include "sim/cli/replay.h"
 #include "sim/cli/report.h"
-#include "sim/guest/guest.h"
 #include "sim/scenario/lockstep.h"
 #include "sim/scenario/program.h"
 #include "sim/scenario/shrink.h"
@@ -22,8 +22,7 @@ struct Request {
 // Runs scenarios in a guest, and tells what differs in each.
 class Oracle {
  public:
-  Oracle(guest::Guest& guest, const scenario::GuestFacts& facts, Arch arch)
-      : guest_(guest), facts_(facts), arch_(arch) {}
+  Oracle(const scenario::Reference& reference, Arch arch) : reference_(reference), arch_(arch) {}
 
   // The subject of the first difference of each text, and the process it is about; "" where there is none, or
   // where the text is no scenario any more.
@@ -45,26 +44,23 @@ class Oracle {
       subjects[of[d.scenario]] = d.differences[0].subject;
     };
     const absl::StatusOr<scenario::ComparisonCount> count =
-        scenario::Lockstep(guest_, facts_, scenarios, options);
+        scenario::Lockstep(reference_, scenarios, options);
     if (!count.ok()) return count.status();
     return subjects;
   }
 
  private:
-  guest::Guest& guest_;
-  const scenario::GuestFacts facts_;
+  const scenario::Reference& reference_;
   const Arch arch_;
 };
 
 absl::StatusOr<std::string> ShrinkFile(const Request& request) {
-  const Arch arch = request.arch == "arm64" ? Arch::kArm64 : Arch::kX86_64;
+  const Arch arch = ArchOf(request.arch);
   absl::StatusOr<std::unique_ptr<scenario::Scenario>> scenario = scenario::Scenario::Open(request.file);
   if (!scenario.ok()) return scenario.status();
-  absl::StatusOr<std::unique_ptr<guest::Guest>> guest = guest::Guest::Boot({.arch = arch, .image = {}});
-  if (!guest.ok()) return guest.status();
-  absl::StatusOr<scenario::GuestFacts> facts = scenario::AskFacts(**guest);
-  if (!facts.ok()) return facts.status();
-  Oracle oracle(**guest, *facts, arch);
+  const absl::StatusOr<scenario::Reference> reference = scenario::BootReference(arch);
+  if (!reference.ok()) return reference.status();
+  Oracle oracle(*reference, arch);
   const std::string text((*scenario)->text());
   absl::StatusOr<std::vector<std::string>> whole = oracle.Subjects({text});
   if (!whole.ok()) return whole.status();

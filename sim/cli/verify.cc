@@ -8,6 +8,7 @@
 #include "fmt/format.h"
 #include "sim/cli/progress.h"
 #include "sim/cli/record_env.h"
+#include "sim/cli/replay.h"
 #include "sim/cli/report.h"
 #include "sim/scenario/verify.h"
 
@@ -25,7 +26,7 @@ int RunVerify(Request& request) {
   uint64_t processes = 0, identical = 0, mismatches = 0;
   bool cannot = false, unsound = false;
   request.options.host_env = DescribeHost();
-  if (!request.arch.empty()) request.options.arch = request.arch == "arm64" ? Arch::kArm64 : Arch::kX86_64;
+  if (!request.arch.empty()) request.options.arch = ArchOf(request.arch);
   Progress progress(request.verbose ? 0 : request.dirs.size());
   for (const std::string& dir : request.dirs) {
     progress.Next(dir);

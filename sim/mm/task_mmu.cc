@@ -99,13 +99,15 @@ void PmdEntry(const Smaps& s, Pte pmd) {
 // Calls pmd(entry, range) for each part of the range up to a PMD's size; entry is null or empty where no
 // table is, and the part then is what the lowest table that is there leaves out.
 template <typename OnPmd>
-void ForEachPmd(const Mm& mm, VirtRange range, OnPmd on_pmd) {
+void ForEachPmd(const Vma& vma, VirtRange range, OnPmd on_pmd) {
+  const Mm& mm = *vma.mm;
+  const bool hole = vma.Has(kVmPfnMap);  // to the kernel's walker too: mm/pagewalk.c walk_page_test()
   for (VirtAddr address = range.start, next; address < range.end; address = next) {
     EntryPtr pmd = FindEntry(mm, address, kLevelPmd);
     int level = kLevelPmd;
     while (level < kLevelPgd && FindEntry(mm, address, level) == nullptr) ++level;
     next = LevelEnd(address, range.end, level);
-    on_pmd(pmd != nullptr && *pmd != 0 ? pmd : nullptr, VirtRange{address, next});
+    on_pmd(pmd != nullptr && *pmd != 0 && !hole ? pmd : nullptr, VirtRange{address, next});
   }
 }
 
@@ -171,7 +173,7 @@ MemSizeStats SmapGatherStats(const Vma& vma) {
     }
   }
   const Smaps s{vma, mm.system, mm.system.arch, mss, holes};
-  ForEachPmd(mm, vma.Range(), [&](EntryPtr pmd, VirtRange part) {
+  ForEachPmd(vma, vma.Range(), [&](EntryPtr pmd, VirtRange part) {
     if (pmd == nullptr) {
       Hole(s, part);
     } else if (!PmdIsTable(s.system, pmd)) {
@@ -198,8 +200,7 @@ std::vector<uint64_t> PagemapRange(const Mm& mm, VirtAddr start, uint64_t nr_pag
     const VirtRange part{std::max<VirtAddr>(range.start, vma->start),
                          std::min<VirtAddr>(range.end, vma->end)};
     const uint64_t flag = vma->Has(kVmSoftDirty) && mm.system.profile.soft_dirty ? kPmSoftDirty : 0;
-    ForEachPmd(mm, part, [&](EntryPtr pmd, VirtRange r) {
-      if (vma->Has(kVmPfnMap)) pmd = nullptr;  // a hole to the walker: mm/pagewalk.c walk_page_test()
+    ForEachPmd(*vma, part, [&](EntryPtr pmd, VirtRange r) {
       PagemapPart(mm.system, pmd, r, flag, out.data() + ((r.start - start) >> kPageShift));
     });
   }
@@ -207,11 +208,10 @@ std::vector<uint64_t> PagemapRange(const Mm& mm, VirtAddr start, uint64_t nr_pag
 }
 
 void ForEachPagemapEntry(const Vma& vma, absl::FunctionRef<void(VirtAddr, uint64_t)> visit) {
-  if (vma.Has(kVmPfnMap)) return;
   const System& system = vma.mm->system;
   const uint64_t flag = vma.Has(kVmSoftDirty) && system.profile.soft_dirty ? kPmSoftDirty : 0;
   std::vector<uint64_t> entries(kHugePages);
-  ForEachPmd(*vma.mm, vma.Range(), [&](EntryPtr pmd, VirtRange part) {
+  ForEachPmd(vma, vma.Range(), [&](EntryPtr pmd, VirtRange part) {
     if (pmd == nullptr) return;
     PagemapPart(system, pmd, part, flag, entries.data());
     for (uint64_t i = 0; i < part.NrPages(); ++i) visit(part.start + i * kPageSize, entries[i]);
@@ -226,8 +226,7 @@ void MincoreRange(const Vma& vma, VirtRange range, std::vector<uint8_t>* out) {
     const Pfn page = FilemapGetPage(*vma.file->inode, vma.PgoffOf(address));
     return static_cast<uint8_t>(page.value != 0 && system.pages[page].Has(kPgUptodate));
   };
-  ForEachPmd(*vma.mm, range, [&](EntryPtr pmd, VirtRange part) {
-    if (vma.Has(kVmPfnMap)) pmd = nullptr;
+  ForEachPmd(vma, range, [&](EntryPtr pmd, VirtRange part) {
     if (pmd != nullptr && !PmdIsTable(system, pmd)) {
       out->insert(out->end(), part.NrPages(), 1);
       return;

@@ -11,10 +11,6 @@ namespace {
 
 constexpr uint64_t kAnyAddress = 0x10000;  // what a name stands for while only its presence matters
 
-std::string_view ArchName(Arch arch) {
-  return arch == Arch::kX86_64 ? "x86_64" : "arm64";
-}
-
 Arch OtherArch(Arch arch) {
   return arch == Arch::kX86_64 ? Arch::kArm64 : Arch::kX86_64;
 }

@@ -6,6 +6,7 @@
 #include "fmt/format.h"
 #include "sim/kernel/procfs.h"
 #include "sim/scenario/check_expect.h"
+#include "sim/scenario/split.h"
 
 namespace mmsim::scenario {
 namespace {
@@ -14,14 +15,6 @@ std::string_view Trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
   return text;
-}
-
-// Takes the first line off the text.
-std::string_view TakeLine(std::string_view* text) {
-  const size_t end = text->find('\n');
-  const std::string_view line = text->substr(0, end);
-  text->remove_prefix(end == std::string_view::npos ? text->size() : end + 1);
-  return line;
 }
 
 // The value of the line "NAME:   VALUE"; nothing when there is no such line.

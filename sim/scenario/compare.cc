@@ -5,6 +5,7 @@
 
 #include "fmt/format.h"
 #include "sim/scenario/observation.h"
+#include "sim/scenario/split.h"
 
 namespace mmsim::scenario {
 namespace {
@@ -54,13 +55,6 @@ std::string Words(const Bit (&bits)[N], uint64_t value) {
 
 std::string At(uint32_t process, uint64_t vaddr) {
   return fmt::format("{}:{:#x}", process, vaddr);
-}
-
-std::string_view TakeLine(std::string_view* text) {
-  const size_t end = text->find('\n');
-  const std::string_view line = text->substr(0, end);
-  text->remove_prefix(end == std::string_view::npos ? text->size() : end + 1);
-  return line;
 }
 
 // Cuts the next word off; "" at the end.

@@ -106,8 +106,7 @@ MMSIM_ACTION(ExprSymbol) {
   }
   const auto arch = static_cast<size_t>(e.arch);
   if (!it->second.has[arch]) {
-    throw Rejected{in.begin(),
-                   fmt::format("{} does not exist on {}", symbol, arch == 0 ? "x86_64" : "arm64")};
+    throw Rejected{in.begin(), fmt::format("{} does not exist on {}", symbol, ArchName(e.arch))};
   }
   e.stack.push_back(it->second.value[arch]);
 }

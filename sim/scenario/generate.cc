@@ -161,29 +161,11 @@ void Generator::Wake(GeneratedProcess& process) {
   process.vfork_parent = 0;
 }
 
-void Generator::EndThread(int pid) {
+void Generator::EndIf(const std::function<bool(const GeneratedProcess&)>& ends) {
   for (const auto& p : processes_) {
-    if (p->pid == pid) Wake(*p);
+    if (ends(*p)) Wake(*p);
   }
-  std::erase_if(processes_, [pid](const auto& p) { return p->pid == pid; });
-}
-
-void Generator::EndGroup(int group) {
-  for (const auto& p : processes_) {
-    if (p->group == group) Wake(*p);
-  }
-  std::erase_if(processes_, [group](const auto& p) { return p->group == group; });
-}
-
-void Generator::OthersOfGroupEnd(int pid) {
-  int group = 0;
-  for (const auto& p : processes_) {
-    if (p->pid == pid) group = p->group;
-  }
-  for (const auto& p : processes_) {
-    if (p->group == group && p->pid != pid) Wake(*p);
-  }
-  std::erase_if(processes_, [&](const auto& p) { return p->group == group && p->pid != pid; });
+  std::erase_if(processes_, [&ends](const auto& p) { return ends(*p); });
 }
 
 std::string Generate(const GenerateOptions& options) {

@@ -45,15 +45,19 @@ void MmapAnonymous(Generator& g) {
               pages, !fixed);
 }
 
+// A new file in memory, and its length.
+void EmitFile(Generator& g) {
+  const GeneratedFile file{g.NewName('f'), 1 + g.random().Below(12)};
+  g.Emit("memfd_create(\"file\", 0)", file.fd);
+  g.Emit(fmt::format("ftruncate({}, {:#x})", file.fd, file.pages * 0x1000));
+  g.process().files->push_back(file);
+}
+
 void MmapFile(Generator& g) {
   Random& r = g.random();
   std::vector<GeneratedFile>& files = *g.process().files;
   if (files.empty()) {
-    const GeneratedFile file{g.NewName('f'), 1 + r.Below(12)};
-    g.Emit("memfd_create(\"file\", 0)", file.fd);
-    g.Emit(fmt::format("ftruncate({}, {:#x})", file.fd, file.pages * 0x1000));
-    files.push_back(file);
-    return;
+    return EmitFile(g);
   }
   const GeneratedFile& file = files[r.Below(files.size())];
   const uint64_t pages = 1 + r.Below(file.pages + 1), offset = r.Percent(50) ? 0 : r.Below(file.pages);
@@ -70,11 +74,7 @@ void ChangeFile(Generator& g) {
   Random& r = g.random();
   std::vector<GeneratedFile>& files = *g.process().files;
   if (files.empty() || (files.size() < 3 && r.Percent(20))) {
-    const GeneratedFile file{g.NewName('f'), 1 + r.Below(12)};
-    g.Emit("memfd_create(\"file\", 0)", file.fd);
-    g.Emit(fmt::format("ftruncate({}, {:#x})", file.fd, file.pages * 0x1000));
-    files.push_back(file);
-    return;
+    return EmitFile(g);
   }
   const size_t which = r.Below(files.size());
   if (r.Percent(10)) {
@@ -217,20 +217,20 @@ void End(Generator& g) {
   // A leader that exits alone leaves a zombie with its process id; its threads go on.
   if (r.Percent(40) && pid != group) {
     g.Emit("exit(0)");
-    return g.EndThread(pid);
+    return g.EndIf([pid](const GeneratedProcess& other) { return other.pid == pid; });
   }
   if (r.Percent(50)) {
     g.Emit(fmt::format("exit_group({})", r.Below(3)));
   } else {
     g.EmitLine(fmt::format("{} +++ killed by SIGKILL +++", pid));
   }
-  g.EndGroup(group);
+  g.EndIf([group](const GeneratedProcess& other) { return other.group == group; });
 }
 
 void Exec(Generator& g) {
   GeneratedProcess& p = g.process();
   g.Emit("execve(\"/victim\", [\"/victim\"], NULL)");
-  g.OthersOfGroupEnd(p.pid);
+  g.EndIf([&p](const GeneratedProcess& other) { return other.group == p.group && other.pid != p.pid; });
   p.pid = p.group;
   g.Wake(p);
   const Region fixed = p.space->regions[0];

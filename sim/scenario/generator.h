@@ -3,6 +3,7 @@
 // It supposes that every call succeeded; where it is wrong, a later call fails, which is meaningful too.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -76,9 +77,8 @@ class Generator {
     processes_.push_back(std::make_unique<GeneratedProcess>(std::move(process)));
   }
   size_t nr_processes() const { return processes_.size(); }
-  void EndThread(int pid);
-  void EndGroup(int group);
-  void OthersOfGroupEnd(int pid);
+  // They are gone, and their vfork parents go on.
+  void EndIf(const std::function<bool(const GeneratedProcess&)>& ends);
   void Wake(GeneratedProcess& process);
 
  private:

@@ -20,6 +20,8 @@ namespace {
 
 constexpr std::string_view kUnfinishedMark = "<unfinished ...>";
 constexpr std::string_view kDetachedMark = "<detached ...>";
+constexpr std::string_view kPidChangedMark =
+    "<pid changed to ";  // execve of a thread: `<pid changed to 12 ...>`
 constexpr std::string_view kAttachedMark = " attached";
 constexpr std::string_view kSummaryMark = "% time     seconds";  // -C: the rest is a table
 constexpr std::string_view kStraceMark = "strace: Process ";
@@ -105,6 +107,10 @@ class Loader {
     if (line.back() == '>') {
       for (const std::string_view mark : {kUnfinishedMark, kDetachedMark}) {
         if (line.ends_with(mark)) return TakeUnfinished(line.substr(0, line.size() - mark.size()));
+      }
+      const size_t angle = line.rfind('<');
+      if (angle != std::string_view::npos && line.substr(angle).starts_with(kPidChangedMark)) {
+        return TakeUnfinished(line.substr(0, angle));
       }
     }
     if (line.back() == 'd' && line.ends_with(kAttachedMark)) {

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <tuple>
 #include <utility>
 
 #include "fmt/format.h"
@@ -32,18 +31,9 @@ class Follower {
     comparer_.Begin();
   }
 
-  void Take(const guest::Outcome& last, const guest::State& state) {
-    const Step* step = made_.steps[last.step];
+  void Take(guest::Outcome there, const guest::State& state) {
+    const Step* step = made_.steps[there.step];
     if (stopped_ || step == nullptr) return;
-    guest::Outcome there = last;
-    // A sysctl is written: the bytes that were taken.
-    if (step->kind == StepKind::kSet && there.result > 0) there.result = 0;
-    // What follows a spawn are the limits of the new process; the result is the spawn's.
-    if (step->kind == StepKind::kSpawn) {
-      if (spawned_by_ == step) std::tie(there.result, there.made) = spawned_;
-      spawned_by_ = step;
-      spawned_ = {there.result, there.made};
-    }
     if (there.ending == OBSERVE_ENDING_REFUSED) {
       return Report(step, {{"refused", "", OutcomeText(there), "carried out"}});
     }
@@ -57,14 +47,13 @@ class Follower {
     std::vector<Difference> differences;
     for (const std::string& finding : findings_) differences.push_back({"validator", "", "", finding});
     if (step->kind == StepKind::kCall || step->kind == StepKind::kAccess) ++count_.steps;
-    guest::Outcome done_there = there;
     if (step->kind != StepKind::kCall && step->kind != StepKind::kAccess) {
-      Simplify(&done_there);
+      Simplify(&there);
       Simplify(&here);
     }
     const guest::State& simulated = observer_.Observe();
     for (const Difference& d :
-         comparer_.Compare({&done_there, &state}, {&here, &simulated}, ReplacedBy(*step, here))) {
+         comparer_.Compare({&there, &state}, {&here, &simulated}, ReplacedBy(*step, here))) {
       if (options_.known != nullptr && !options_.known->Match(d).empty()) {
         ++count_.deliberate;
       } else {
@@ -105,7 +94,8 @@ class Follower {
     }
   }
 
-  // Of a directive it is compared whether it could be carried out: a guest's way has results of its own.
+  // Of a directive it is compared whether it could be carried out: a guest's way (a file that is written,
+  // limits that are set from outside) has results of its own.
   static void Simplify(guest::Outcome* outcome) {
     outcome->made = 0;
     outcome->result = std::min<int64_t>(outcome->result, 0);
@@ -149,8 +139,6 @@ class Follower {
   Runner runner_;
   KernelObserver observer_;
   Comparer comparer_;
-  const Step* spawned_by_ = nullptr;  // the last `pid` line
-  std::pair<int64_t, uint32_t> spawned_;
   size_t cursor_ = 0;  // the next step of the scenario that the simulator carries out
   bool stopped_ = false;
 };
@@ -190,14 +178,21 @@ absl::StatusOr<GuestFacts> AskFacts(guest::Guest& guest) {
   if (!status.ok()) return status;
   GuestFacts facts;
   facts.total_ram_bytes = Field(texts[0], "MemTotal") * 1024;
-  facts.committed_bytes = Field(texts[0], "Committed_AS") * 1024;
   facts.user_reserve_kbytes = Field(texts[1], "");
   facts.admin_reserve_kbytes = Field(texts[2], "");
   if (facts.total_ram_bytes == 0) return absl::UnavailableError("the guest does not tell its memory");
   return facts;
 }
 
-absl::StatusOr<ComparisonCount> Lockstep(guest::Guest& guest, const GuestFacts& facts,
+absl::StatusOr<Reference> BootReference(Arch arch) {
+  absl::StatusOr<std::unique_ptr<guest::Guest>> guest = guest::Guest::Boot({.arch = arch, .image = {}});
+  if (!guest.ok()) return guest.status();
+  const absl::StatusOr<GuestFacts> facts = AskFacts(**guest);
+  if (!facts.ok()) return facts.status();
+  return Reference{*std::move(guest), *facts};
+}
+
+absl::StatusOr<ComparisonCount> Lockstep(const Reference& reference,
                                          absl::Span<const std::unique_ptr<Scenario>> scenarios,
                                          const LockstepOptions& options) {
   ComparisonCount count;
@@ -221,10 +216,11 @@ absl::StatusOr<ComparisonCount> Lockstep(guest::Guest& guest, const GuestFacts& 
   std::unique_ptr<Follower> follower;
   const auto follow = [&](size_t p) {
     if (follower == nullptr) {
-      follower = std::make_unique<Follower>(*scenarios[of[p]], of[p], made[p], facts, options, &count);
+      follower =
+          std::make_unique<Follower>(*scenarios[of[p]], of[p], made[p], reference.facts, options, &count);
     }
   };
-  const absl::Status status = guest.Run(
+  const absl::Status status = reference.guest->Run(
       programs,
       [&](size_t p, const guest::Outcome& outcome, const guest::State& state) {
         follow(p);

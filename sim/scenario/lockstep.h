@@ -22,9 +22,15 @@ namespace mmsim::scenario {
 struct GuestFacts {
   uint64_t total_ram_bytes = 0;
   uint64_t user_reserve_kbytes = 0, admin_reserve_kbytes = 0;
-  uint64_t committed_bytes = 0;  // Committed_AS with nothing running but the executor
 };
 absl::StatusOr<GuestFacts> AskFacts(guest::Guest& guest);
+
+// A guest to compare with.
+struct Reference {
+  std::unique_ptr<guest::Guest> guest;
+  GuestFacts facts;
+};
+absl::StatusOr<Reference> BootReference(Arch arch);
 
 // A step that came out otherwise, or that could not be compared.
 struct StepDifference {
@@ -47,7 +53,7 @@ struct LockstepOptions {
 
 // Runs every scenario that is for the architecture. An error is the scenario's (FILE:LINE:COLUMN), or says
 // why there is no guest any more; a guest that panics or hangs is a difference of the step.
-absl::StatusOr<ComparisonCount> Lockstep(guest::Guest& guest, const GuestFacts& facts,
+absl::StatusOr<ComparisonCount> Lockstep(const Reference& reference,
                                          absl::Span<const std::unique_ptr<Scenario>> scenarios,
                                          const LockstepOptions& options);
 

@@ -73,8 +73,7 @@ class Lowering {
   bool Stand() {
     const bool is_vfork = call_.sys == Sys::k_vfork;
     if (call_.sys != Sys::k_fork && !is_vfork) {
-      error_ = {step_.text, fmt::format("{} does not exist on {}", SysName(call_.sys),
-                                        arch_ == Arch::kArm64 ? "arm64" : "x86_64")};
+      error_ = {step_.text, fmt::format("{} does not exist on {}", SysName(call_.sys), ArchName(arch_))};
       return false;
     }
     call_.sys = Sys::k_clone;

@@ -9,6 +9,7 @@
 #include "fmt/format.h"
 #include "sim/kernel/kernel.h"
 #include "sim/scenario/lower.h"
+#include "sim/scenario/shapes.h"
 
 namespace mmsim::scenario {
 namespace {
@@ -19,10 +20,6 @@ constexpr int kIndexShift = 40;
 constexpr uint64_t kMiddle = uint64_t{1} << (kIndexShift - 1);
 constexpr uint64_t kMaxIndex = uint64_t{1} << (60 - kIndexShift);
 constexpr uint64_t kPrlimit64[2] = {302, 261};  // by Arch
-
-bool MakesTask(Sys sys) {
-  return sys == Sys::k_clone || sys == Sys::k_clone3 || sys == Sys::k_fork || sys == Sys::k_vfork;
-}
 
 class ProgramMaker {
  public:

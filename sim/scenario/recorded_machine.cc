@@ -8,6 +8,7 @@
 
 #include "fmt/format.h"
 #include "sim/mm/profile.h"
+#include "sim/scenario/lower.h"
 
 namespace mmsim::scenario {
 namespace {
@@ -132,8 +133,7 @@ Credentials CredentialsOf(const RecordedEnv& env) {
 }
 
 void PrepareMachine(const Recording& recording, const RecordedEnv& env, Kernel& kernel) {
-  if (env.thp == "always") kernel.sysctls().transparent_hugepage = ThpMode::kAlways;
-  if (env.thp == "never") kernel.sysctls().transparent_hugepage = ThpMode::kNever;
+  if (const auto mode = ThpModeOf(env.thp)) kernel.sysctls().transparent_hugepage = *mode;
   const auto value = [&env](const char* name, uint64_t otherwise) {
     return env.Number(name).value_or(otherwise);
   };
@@ -144,7 +144,7 @@ void PrepareMachine(const Recording& recording, const RecordedEnv& env, Kernel& 
   s.max_map_count = static_cast<int>(value("max_map_count", static_cast<uint64_t>(s.max_map_count)));
   s.admin_reserve_kbytes = value("admin_reserve_kbytes", s.admin_reserve_kbytes);
   s.user_reserve_kbytes = value("user_reserve_kbytes", s.user_reserve_kbytes);
-  s.mmap_min_addr = s.dac_mmap_min_addr = value("mmap_min_addr", s.mmap_min_addr);
+  s.SetMmapMinAddr(value("mmap_min_addr", s.dac_mmap_min_addr));
   s.legacy_va_layout = value("legacy_va_layout", 0) != 0;
   static constexpr std::pair<const char*, Rlimit> kLimits[] = {
       {"RLIMIT_AS", Rlimit::kAs},         {"RLIMIT_DATA", Rlimit::kData},

@@ -11,15 +11,12 @@
 #include "sim/scenario/eval.h"
 #include "sim/scenario/observation.h"
 #include "sim/scenario/runner.h"
+#include "sim/scenario/shapes.h"
 
 namespace mmsim::scenario {
 namespace {
 
 using mman::kMapAnonymous, mman::kMapFixed;
-
-bool MakesTask(Sys sys) {
-  return sys == Sys::k_clone || sys == Sys::k_clone3 || sys == Sys::k_fork || sys == Sys::k_vfork;
-}
 
 bool IsExec(Sys sys) {
   return sys == Sys::k_execve || sys == Sys::k_execveat;

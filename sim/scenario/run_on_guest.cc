@@ -42,9 +42,10 @@ class Follower {
     status_.Update(step->kind == StepKind::kExpect ? Expectation(*step, outcome, state)
                                                    : CarriedOut(*step, outcome, state));
     if (!status_.ok()) return;
-    const bool last = outcome.step + 1 == made_.steps.size();
-    status_.Update(LinesUpTo(last ? nullptr : made_.steps[outcome.step + 1], state));
-    if (last && options_.at_end) options_.at_end(state);
+    const Step* next = nullptr;  // that the guest carries out; the spawn of the first process is no line
+    for (size_t i = outcome.step + 1; i < made_.steps.size() && next == nullptr; ++i) next = made_.steps[i];
+    status_.Update(LinesUpTo(next, state));
+    if (next == nullptr && options_.at_end) options_.at_end(state);
   }
 
   void TakeEnding(const guest::Ending& ending) {

@@ -7,6 +7,7 @@
 
 #include "fmt/format.h"
 #include "sim/mm/swap.h"
+#include "sim/scenario/shapes.h"
 
 namespace mmsim::scenario {
 namespace {
@@ -47,8 +48,7 @@ absl::Status Runner::RunAll(const AfterStep& after_step) {
     if (absl::Status s = CompleteUpTo(step.first_line, after_step); !s.ok()) return s;
     if (stopped_ || step.first_line > options_.last_line) break;
     const bool in_flight = step.kind == StepKind::kCall && step.last_line > step.first_line;
-    if (in_flight && step.sys != Sys::k_clone && step.sys != Sys::k_clone3 && step.sys != Sys::k_fork &&
-        step.sys != Sys::k_vfork) {
+    if (in_flight && !MakesTask(step.sys)) {
       in_flight_.push_back(&step);
       continue;
     }

@@ -53,6 +53,11 @@ struct CallShape {
 
 const CallShape& ShapeOf(Sys sys);
 
+// fork, vfork, clone, clone3
+constexpr bool MakesTask(Sys sys) {
+  return sys == Sys::k_clone || sys == Sys::k_clone3 || sys == Sys::k_fork || sys == Sys::k_vfork;
+}
+
 // The position of an argument of clone by the name that strace gives it; -1 when it has none.
 int CloneArgPosition(std::string_view name, Arch arch);
 

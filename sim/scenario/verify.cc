@@ -11,6 +11,7 @@
 #include "sim/scenario/lower.h"
 #include "sim/scenario/recorded_machine.h"
 #include "sim/scenario/recording.h"
+#include "sim/scenario/shapes.h"
 
 namespace mmsim::scenario {
 namespace {
@@ -104,9 +105,7 @@ const Step* CauseOf(const Scenario& scenario, Kernel& kernel, const Step& end, V
   LoweredCall call;
   for (const Step* step = &end; step-- != scenario.steps().data();) {
     if (step->kind != StepKind::kCall) continue;
-    const bool makes_task = step->sys == Sys::k_clone || step->sys == Sys::k_clone3 ||
-                            step->sys == Sys::k_fork || step->sys == Sys::k_vfork;
-    if (makes_task && step->result == ResultKind::kValue && step->value == process) {
+    if (MakesTask(step->sys) && step->result == ResultKind::kValue && step->value == process) {
       process = process_of(step->pid);
       continue;
     }

@@ -75,10 +75,10 @@ class KernelTest : public testing::TestWithParam<Arch> {
   Task* task = nullptr;
 };
 
-inline std::string ArchName(const testing::TestParamInfo<Arch>& info) {
-  return info.param == Arch::kX86_64 ? "x86_64" : "arm64";
+inline std::string ArchOfTest(const testing::TestParamInfo<Arch>& info) {
+  return std::string(ArchName(info.param));
 }
 #define MMSIM_FOR_BOTH_ARCHITECTURES(suite) \
-  INSTANTIATE_TEST_SUITE_P(Both, suite, testing::Values(Arch::kX86_64, Arch::kArm64), ArchName)
+  INSTANTIATE_TEST_SUITE_P(Both, suite, testing::Values(Arch::kX86_64, Arch::kArm64), ArchOfTest)
 
 }  // namespace mmsim

@@ -151,10 +151,10 @@ class PagesTest : public ::testing::TestWithParam<Arch> {
   uint64_t free_frames;
 };
 
-inline std::string ArchName(const ::testing::TestParamInfo<Arch>& info) {
-  return info.param == Arch::kX86_64 ? "x86_64" : "arm64";
+inline std::string ArchOfTest(const ::testing::TestParamInfo<Arch>& info) {
+  return std::string(ArchName(info.param));
 }
 #define MMSIM_BOTH_ARCHS(suite) \
-  INSTANTIATE_TEST_SUITE_P(Archs, suite, ::testing::Values(Arch::kX86_64, Arch::kArm64), ArchName)
+  INSTANTIATE_TEST_SUITE_P(Archs, suite, ::testing::Values(Arch::kX86_64, Arch::kArm64), ArchOfTest)
 
 }  // namespace mmsim::testing

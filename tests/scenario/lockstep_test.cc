@@ -50,6 +50,7 @@ TEST_P(LockstepTest, KernelAndModelAgree) {
   }
   const absl::StatusOr<GuestFacts> facts = AskFacts(**guest);
   ASSERT_TRUE(facts.ok()) << facts.status();
+  Reference reference{*std::move(guest), *facts};
   LockstepOptions options;
   options.arch = GetParam();
   options.audit = true;
@@ -60,7 +61,7 @@ TEST_P(LockstepTest, KernelAndModelAgree) {
   options.on_difference = report;
   const Scenarios all[] = {HandWritten(), FromSeeds()};
   for (const Scenarios& scenarios : all) {
-    const absl::StatusOr<ComparisonCount> count = Lockstep(**guest, *facts, scenarios, options);
+    const absl::StatusOr<ComparisonCount> count = Lockstep(reference, scenarios, options);
     ASSERT_TRUE(count.ok()) << count.status();
     EXPECT_GT(count->steps, 0u);
   }
@@ -70,13 +71,12 @@ TEST_P(LockstepTest, KernelAndModelAgree) {
   one.push_back(*Scenario::FromText(
       "pid 100\n100 mmap(NULL, 0x10000000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = ?\n",
       "small"));
-  GuestFacts small = *facts;
-  small.total_ram_bytes = 1 << 20;
+  reference.facts.total_ram_bytes = 1 << 20;
   int found = 0;
   options.on_difference = [&found](const StepDifference& d) {
     found += d.differences[0].subject == "result";
   };
-  const absl::StatusOr<ComparisonCount> count = Lockstep(**guest, small, one, options);
+  const absl::StatusOr<ComparisonCount> count = Lockstep(reference, one, options);
   ASSERT_TRUE(count.ok()) << count.status();
   EXPECT_EQ(count->differences, 1u);
   EXPECT_EQ(count->ExitStatus(), 1);

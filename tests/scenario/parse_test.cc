@@ -221,6 +221,17 @@ TEST(Parse, AThreadsExecveGoesOnUnderTheLeadersId) {
   EXPECT_EQ(steps[1].result, ResultKind::kValue);
 }
 
+TEST(Parse, AThreadsExecveSaysItsNewPid) {
+  const auto s = Parse(
+      "8 execve(\"/bin/true\", [\"true\"], 0x7ffe /* 41 vars */ <pid changed to 7 ...>\n"
+      "7 +++ superseded by execve in pid 8 +++\n"
+      "7 <... execve resumed>)             = 0\n");
+  ASSERT_EQ(s->steps().size(), 2u);
+  EXPECT_EQ(s->steps()[0].pid, 8);
+  EXPECT_EQ(s->steps()[0].last_line, 3u);
+  EXPECT_EQ(s->steps()[0].value, 0);
+}
+
 TEST(Parse, AHeldExitGroupIsTheLastLineWithoutNewline) {
   const auto s = Parse("5 brk(NULL) = 0x1\n5 exit_group(0");
   ASSERT_EQ(s->steps().size(), 2u);

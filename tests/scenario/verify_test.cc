@@ -78,6 +78,7 @@ TEST(Run, EveryScenario) {
     ASSERT_TRUE(scenario.ok()) << scenario.status();
     for (const Arch arch : {Arch::kX86_64, Arch::kArm64}) {
       if (!(*scenario)->RunsOn(arch)) continue;
+      SCOPED_TRACE(entry.path().string() + " on " + std::string(ArchName(arch)));
       RunnerOptions options;
       options.kernel.arch = arch;
       std::vector<std::string> findings;
