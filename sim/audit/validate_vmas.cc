@@ -91,7 +91,8 @@ void CheckMm(Census& census, Links& links, Mm& mm) {
   }
   census.ExpectEqual(mm.vmas.size(), count, "the number of VMAs in the tree");
   census.ExpectEqual(mm.map_count, count, "map_count");
-  if (mm.mm_users == 0) return;  // it has ended, and is held by mm_count alone: its counters stay as they were
+  if (mm.mm_users == 0)
+    return;  // it has ended, and is held by mm_count alone: its counters stay as they were
   census.ExpectEqual(mm.total_vm, sums.total, "total_vm");
   census.ExpectEqual(mm.locked_vm, sums.locked, "locked_vm");
   census.ExpectEqual(mm.data_vm, sums.data, "data_vm");

@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "fmt/format.h"
-#include "nlohmann/json.hpp"
 #include "sim/cli/progress.h"
 #include "sim/cli/report.h"
 #include "sim/cli/run_files.h"
@@ -27,29 +26,6 @@ bool RunRequest::ObservesShadow() const {
   return std::find(observe.begin(), observe.end(), "shadow") != observe.end();
 }
 
-void PrintStep(const RunRequest& request, const scenario::Step& step, const guest::Outcome& outcome,
-               const guest::State& state) {
-  if (!request.json) {
-    fmt::print("{}: {}\n", step.first_line, scenario::EventText(step, outcome));
-    return PrintState(request, state);
-  }
-  nlohmann::json json = scenario::StateJson(state, request.ObserveMask());
-  json["line"] = step.first_line;
-  json["step"] = scenario::EventText(step, outcome);
-  fmt::print("{}\n", json.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
-}
-
-void PrintState(const RunRequest& request, const guest::State& state) {
-  const uint32_t what = request.ObserveMask();
-  if (request.json) {
-    fmt::print(
-        "{}\n",
-        scenario::StateJson(state, what).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
-  } else {
-    fmt::print("{}", scenario::StateText(state, what));
-  }
-}
-
 namespace {
 
 std::vector<std::string> HookNames() {
@@ -58,8 +34,12 @@ std::vector<std::string> HookNames() {
   return names;
 }
 
-// What only the simulator can do is not asked of a guest.
+// Options that ask for nothing together; and what only the simulator can do is not asked of a guest.
 absl::Status CheckOptions(const RunRequest& request) {
+  if (request.changes && (request.json || request.at_end || request.observe.empty())) {
+    return absl::InvalidArgumentError(
+        "--changes is about text after each step: expected --observe, no --json or --at-end");
+  }
   const bool simulator = request.ObservesShadow() || request.watch_seconds >= 0 || request.audit ||
                          !request.without_hooks.empty();
   if (request.on != "guest" || !simulator) return absl::OkStatus();
@@ -128,7 +108,7 @@ void AddRunCommand(CLI::App& app, int& exit_status) {
   CLI::App* command =
       app.add_subcommand("run", "carries scenarios or strace logs out and checks what they say");
   command->footer(
-      "Examples: mmsim run --observe maps,pagemap --at-end scenarios/first/touch.scn\n"
+      "Examples: mmsim run --observe maps,pagemap --changes scenarios/first/touch.scn\n"
       "          mmsim run --on guest --arch arm64 scenarios/first");
   command->add_option("FILE", request->paths, "scenario files, strace logs, or folders of scenarios")
       ->required();
@@ -148,6 +128,8 @@ void AddRunCommand(CLI::App& app, int& exit_status) {
       ->expected(0, 1)
       ->default_str("1");
   command->add_flag("--at-end", request->at_end, "observe at the end alone, not after each step");
+  command->add_flag("--changes", request->changes,
+                    "of the state, print only the lines that came (+) or went (-)");
   command->add_flag("--json", request->json, "observations as JSON, a line each");
   command->add_flag(
       "--audit", request->audit,

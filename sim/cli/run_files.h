@@ -18,7 +18,7 @@ namespace mmsim::cli {
 struct RunRequest {
   std::vector<std::string> paths, observe, without_hooks;
   std::string arch = "x86_64", profile, on = "sim";
-  bool at_end = false, json = false, audit = false;
+  bool at_end = false, changes = false, json = false, audit = false;
   double watch_seconds = -1;  // 0: Enter goes on; negative: nothing is watched
 
   Arch arch_value() const { return ArchOf(arch); }
@@ -30,10 +30,5 @@ struct RunRequest {
 // One file; its exit status. What does not hold is on standard error, observations on standard output.
 int RunOnSimulator(const RunRequest& request, const scenario::Scenario& scenario);
 int RunOnGuest(const RunRequest& request, guest::Guest& guest, const scenario::Scenario& scenario);
-
-// A step, what it came to, and the state then, as --observe wants them; with --json one object a line.
-void PrintStep(const RunRequest& request, const scenario::Step& step, const guest::Outcome& outcome,
-               const guest::State& state);
-void PrintState(const RunRequest& request, const guest::State& state);
 
 }  // namespace mmsim::cli

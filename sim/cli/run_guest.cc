@@ -3,6 +3,7 @@
 #include "fmt/format.h"
 #include "sim/cli/report.h"
 #include "sim/cli/run_files.h"
+#include "sim/cli/state_printer.h"
 #include "sim/scenario/program.h"
 #include "sim/scenario/run_on_guest.h"
 
@@ -19,15 +20,16 @@ int RunOnGuest(const RunRequest& request, guest::Guest& guest, const scenario::S
                scenario.file());
     return kExitOk;
   }
+  StatePrinter printer(request);
   scenario::GuestRunOptions options;
   options.arch = request.arch_value();
   options.observe = request.ObserveMask();
   if (options.observe != 0 && !request.at_end) {
     options.after_step = [&](const scenario::Step& step, const guest::Outcome& outcome,
-                             const guest::State& state) { PrintStep(request, step, outcome, state); };
+                             const guest::State& state) { printer.PrintStep(step, outcome, state); };
   }
   if (options.observe != 0 && request.at_end) {
-    options.at_end = [&](const guest::State& state) { PrintState(request, state); };
+    options.at_end = [&](const guest::State& state) { printer.PrintState(state); };
   }
   const absl::StatusOr<scenario::GuestRunResult> result = scenario::RunOnGuest(guest, scenario, options);
   if (!result.ok()) {

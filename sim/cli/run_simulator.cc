@@ -13,6 +13,7 @@
 #include "sim/cli/progress.h"
 #include "sim/cli/report.h"
 #include "sim/cli/run_files.h"
+#include "sim/cli/state_printer.h"
 #include "sim/cli/watch.h"
 #include "sim/scenario/runner.h"
 #include "sim/scenario/shadow_text.h"
@@ -72,6 +73,7 @@ class Printer {
       : request_(request),
         kernel_(kernel),
         observer_(kernel, request.ObserveMask()),
+        states_(request),
         watch_(StdoutIsTerminal()) {}
 
   void AfterStep(const scenario::Step& step, const guest::Outcome& outcome) {
@@ -80,12 +82,12 @@ class Printer {
       ShowScreen(watch_, kernel_, line, request_.watch_seconds);
     }
     if (request_.observe.empty() || request_.at_end) return;
-    PrintStep(request_, step, outcome, observer_.Observe());
+    states_.PrintStep(step, outcome, observer_.Observe());
     PrintShadow();
   }
   void AtEnd() {
     if (!request_.at_end) return;
-    if (request_.ObserveMask() != 0) PrintState(request_, observer_.Observe());
+    if (request_.ObserveMask() != 0) states_.PrintState(observer_.Observe());
     PrintShadow();
   }
 
@@ -97,6 +99,7 @@ class Printer {
   const RunRequest& request_;
   Kernel& kernel_;
   scenario::KernelObserver observer_;
+  StatePrinter states_;
   ShadowWatch watch_;
 };
 

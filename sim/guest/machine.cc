@@ -55,8 +55,9 @@ std::vector<std::string> CommandLine(const Options& options, const std::string& 
            std::string("-append"),
            // Memory that is not zeroed twice and code without mitigations: nothing that can be observed, but
            // time.
-           absl::StrCat(arch.kernel_arguments,
-                        " quiet panic=-1 no_timer_check rdinit=/init init_on_alloc=0 mitigations=off audit=0"),
+           absl::StrCat(
+               arch.kernel_arguments,
+               " quiet panic=-1 no_timer_check rdinit=/init init_on_alloc=0 mitigations=off audit=0"),
            std::string("-serial"),
            std::string("stdio"),
            std::string("-chardev"),

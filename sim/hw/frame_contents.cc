@@ -176,11 +176,21 @@ void FrameContents::Write(uint64_t frame, uint32_t offset, std::span<const uint8
     Fill(frame, in[0]);
     return;
   }
-  if (form <= kMaxInline) {
+  if (MustBePage(in, FillOf(word))) {
+    ToPage(frame);
+    Write(frame, offset, in);
+  } else if (form <= kMaxInline) {
     WriteSmall(frame, word, offset, in);
   } else {
     WriteSparse(frame, offset, in);
   }
+}
+
+// Whether more bytes of `in` differ from the fill than a form-6 frame has room for.
+bool FrameContents::MustBePage(std::span<const uint8_t> in, uint8_t fill) {
+  constexpr int64_t kMaxBytes = kMaxWords * sizeof(uint64_t);
+  if (static_cast<int64_t>(in.size()) <= kMaxBytes) return false;
+  return static_cast<int64_t>(in.size()) - std::count(in.begin(), in.end(), fill) > kMaxBytes;
 }
 
 // Onto a uniform frame, or one with a few bytes aside.
@@ -266,13 +276,20 @@ bool FrameContents::PutWord(uint64_t& word, uint32_t index, uint64_t value) {
   return true;
 }
 
+// One word of a form-6 frame.
+uint64_t FrameContents::GetWord(uint64_t word, uint32_t index) const {
+  const Sparse s = SparseAt(ClassOf(word), BlockOf(word));
+  const uint16_t* const end = s.indices + CountOf(word);
+  const uint16_t* const at = std::lower_bound<const uint16_t*>(s.indices, end, index);
+  return at != end && *at == index ? s.values[at - s.indices] : Repeated(FillOf(word));
+}
+
 void FrameContents::WriteSparse(uint64_t frame, uint32_t offset, std::span<const uint8_t> in) {
   uint64_t& word = WordRef(frame);
   while (!in.empty()) {
     const uint32_t index = offset / sizeof(uint64_t), skip = offset % sizeof(uint64_t);
     const uint64_t part = std::min<uint64_t>(in.size(), sizeof(uint64_t) - skip);
-    uint64_t value;
-    Read(frame, index * sizeof(uint64_t), std::span(reinterpret_cast<uint8_t*>(&value), sizeof(value)));
+    uint64_t value = GetWord(word, index);
     std::copy_n(in.data(), part, reinterpret_cast<uint8_t*>(&value) + skip);
     if (!PutWord(word, index, value)) {
       ToPage(frame);

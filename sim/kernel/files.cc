@@ -6,8 +6,7 @@
 namespace mmsim {
 
 FileRef FilesTable::Get(int64_t fd) const {
-  if (fd < 0 || static_cast<uint64_t>(fd) >= entries_.size()) return nullptr;
-  return entries_[static_cast<size_t>(fd)].file;
+  return IsOpen(fd) ? entries_[static_cast<size_t>(fd)].file : nullptr;
 }
 
 // Linux: fs/file.c alloc_fd()
@@ -26,7 +25,7 @@ void FilesTable::InstallAt(int fd, FileRef file, bool cloexec) {
 }
 
 Status FilesTable::Close(int64_t fd) {
-  if (Get(fd) == nullptr) return Errno::kEBADF;
+  if (!IsOpen(fd)) return Errno::kEBADF;
   entries_[static_cast<size_t>(fd)] = FdEntry::Closed();
   return {};
 }

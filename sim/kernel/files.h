@@ -45,6 +45,9 @@ class FilesTable {
  public:
   // The open file behind fd, or null (-EBADF).
   FileRef Get(int64_t fd) const;
+  bool IsOpen(int64_t fd) const {
+    return fd >= 0 && static_cast<uint64_t>(fd) < entries_.size() && entries_[static_cast<size_t>(fd)].file;
+  }
   // The lowest free descriptor >= from and below `limit`, now holding `file`; EMFILE.
   Result<int> Install(FileRef file, bool cloexec, uint64_t limit, uint64_t from = 0);
   // Puts `file` at `fd`, closing what was there.

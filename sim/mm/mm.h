@@ -60,7 +60,7 @@ class Mm {
   bool thp_disabled = false;    // MMF_DISABLE_THP: prctl(PR_SET_THP_DISABLE)
   // MMF_HAS_MDWE, MMF_HAS_MDWE_NO_INHERIT: prctl(PR_SET_MDWE)
   bool mdwe = false, mdwe_no_inherit = false;
-  uint64_t hooks = 0;           // mask of the hook points that someone listens to (hooks.h); 0: nobody
+  uint64_t hooks = 0;  // mask of the hook points that someone listens to (hooks.h); 0: nobody
   absl::InlinedVector<const HookPlan*, 2> hook_plans;  // who does
   absl::InlinedVector<MmuNotifier*, 1> notifiers;      // mmu_notifier.h
 

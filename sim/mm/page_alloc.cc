@@ -15,8 +15,13 @@ PageAllocator::PageAllocator(PhysMem& phys) : phys_(phys), frames_(phys.nr_frame
   void* p = mmap(nullptr, frames_ * sizeof(Page), PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   MMSIM_CHECK(p != MAP_FAILED);
-  madvise(p, frames_ * sizeof(Page), MADV_HUGEPAGE);
   records_ = static_cast<Page*>(p);
+  // The records of a large machine come 2 MiB at a time; a machine that uses few frames is not to clear that
+  // much.
+  constexpr size_t kSmallMachine = size_t{2} << 20;
+  const size_t bytes = frames_ * sizeof(Page);
+  if (bytes > kSmallMachine)
+    madvise(static_cast<char*>(p) + kSmallMachine, bytes - kSmallMachine, MADV_HUGEPAGE);
   // Frame 0 is nobody's: Pfn 0 means none. It goes unused with the rest of its block given to single frames.
   small_ = {1, frames_ < kHugePages ? frames_ : kHugePages};
   next_block_ = kHugePages;

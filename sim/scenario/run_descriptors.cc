@@ -185,13 +185,13 @@ void Runner::LearnNumber(Task& task, const Step& step, const LoweredCall& call) 
   if (static_cast<uint64_t>(step.value) >= task.signal->rlimits.Cur(Rlimit::kNofile)) return;
   FilesTable& files = *task.files;
   const int recorded = static_cast<int>(step.value);
-  if (files.Get(recorded) != nullptr) {
+  if (files.IsOpen(recorded)) {
     if (!files.entries()[static_cast<size_t>(recorded)].cloexec_known) (void)files.Close(recorded);
     return;
   }
   std::vector<int> passed_over;
   for (int fd = step.sys == Sys::k_fcntl ? static_cast<int32_t>(call.Value(2)) : 0; fd < recorded; ++fd) {
-    if (files.Get(fd) != nullptr) continue;
+    if (files.IsOpen(fd)) continue;
     if (!MayBeOpen(task, step, fd)) return;
     passed_over.push_back(fd);
   }

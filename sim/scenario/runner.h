@@ -156,9 +156,9 @@ class Runner {
   int first_pid_ = 0;                             // the process of a file whose lines name none
   absl::flat_hash_map<uint64_t, Layout> layout_;  // by Mm::id
   std::map<int, int> execs_;                      // by process: programs that it executed
-  std::vector<const Step*> in_flight_;  // calls that began and have not returned
-  std::vector<observe_died> died_;      // a file written by hand: tasks that ended in this step
-  Claims claims_;                       // and what it says of its steps
+  std::vector<const Step*> in_flight_;            // calls that began and have not returned
+  std::vector<observe_died> died_;                // a file written by hand: tasks that ended in this step
+  Claims claims_;                                 // and what it says of its steps
 };
 
 }  // namespace mmsim::scenario

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "fmt/format.h"
@@ -38,10 +39,7 @@ class Growing {
     const size_t newline = chunk.rfind('\n');
     const size_t first = chunk.find('\n');
     if (line_bytes_ + std::min(first, chunk.size()) > kMaxLineBytes) return LineTooLong();
-    if (newline != std::string_view::npos) {
-      lines_ += static_cast<size_t>(std::count(chunk.begin(), chunk.end(), '\n'));
-      line_bytes_ = 0;
-    }
+    if (newline != std::string_view::npos) line_bytes_ = 0;
     line_bytes_ += chunk.size() - (newline == std::string_view::npos ? 0 : newline + 1);
     if (text_->size() + chunk.size() > kMaxOwnedBytes) {
       return absl::InvalidArgumentError(
@@ -53,12 +51,13 @@ class Growing {
 
  private:
   absl::Status LineTooLong() const {
+    const auto lines = std::count(text_->begin(), text_->end(), '\n');
     return absl::InvalidArgumentError(
-        fmt::format("{}:{}:1: the line is longer than {} MiB", path_, lines_ + 1, kMaxLineBytes >> 20));
+        fmt::format("{}:{}:1: the line is longer than {} MiB", path_, lines + 1, kMaxLineBytes >> 20));
   }
   const std::string& path_;
   std::string* text_;
-  size_t line_bytes_ = 0, lines_ = 0;
+  size_t line_bytes_ = 0;
 };
 
 bool IsGzip(std::string_view bytes) {
@@ -120,6 +119,31 @@ absl::Status ReadAll(const std::string& path, int fd, std::string* text) {
   }
 }
 
+// A file too small to be worth a mapping.
+absl::Status ReadSmall(const std::string& path, int fd, size_t size, std::string* text) {
+  text->resize(size);
+  size_t got = 0;
+  while (got < size) {
+    const ssize_t n = read(fd, text->data() + got, size - got);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return SystemError(path, errno);
+    if (n == 0) break;  // it has become shorter
+    got += static_cast<size_t>(n);
+  }
+  text->resize(got);
+  return absl::OkStatus();
+}
+
+absl::Status FromSmallFile(const std::string& path, int fd, size_t size, Source* source) {
+  absl::Status status = ReadSmall(path, fd, size, &source->owned);
+  if (status.ok() && IsGzip(source->owned)) {
+    const std::string packed = std::exchange(source->owned, {});
+    status = Inflate(path, packed, &source->owned);
+  }
+  source->text = source->owned;
+  return status;
+}
+
 absl::Status FromDescriptor(const std::string& path, int fd, Source* source) {
   struct stat st;
   if (fstat(fd, &st) != 0) return SystemError(path, errno);
@@ -134,6 +158,7 @@ absl::Status FromDescriptor(const std::string& path, int fd, Source* source) {
   if (size > kMaxTextBytes) {
     return absl::InvalidArgumentError(fmt::format("{}: larger than {} GiB", path, kMaxTextBytes >> 30));
   }
+  if (size <= kChunkBytes) return FromSmallFile(path, fd, size, source);
   void* mapping = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
   if (mapping == MAP_FAILED) return SystemError(path, errno);
   madvise(mapping, size, MADV_SEQUENTIAL);

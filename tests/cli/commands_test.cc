@@ -66,6 +66,16 @@ TEST(Run, ObservesAfterEachStepOrAtTheEnd) {
   EXPECT_THAT(end.text, AllOf(HasSubstr("\"processes\":"), Not(HasSubstr("pagemap"))));
 }
 
+TEST(Run, ChangesAreWhatAStepChanged) {
+  const Ran ran = Mmsim("run --observe maps --changes scenarios/first/touch.scn");
+  EXPECT_EQ(ran.status, 0) << ran.text;
+  EXPECT_THAT(ran.text,
+              AllOf(HasSubstr("\n6: 100 munmap($a, 0x2000) = 0\nprocess 100:\n- 7ffff7ff7000-7ffff7ff9000"),
+                    HasSubstr("\n5: 100 load($a, 1) = 1\n6: ")));
+  EXPECT_EQ(Mmsim("run --changes scenarios/first/touch.scn").status, 2);
+  EXPECT_EQ(Mmsim("run --observe maps --changes --json scenarios/first/touch.scn").status, 2);
+}
+
 TEST(Run, FoldersStandForTheirScenarios) {
   const Ran ran = Mmsim("run --audit --arch arm64 scenarios/first scenarios/huge");
   EXPECT_EQ(ran.status, 0) << ran.text;

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -169,6 +170,15 @@ TEST(Style, NoHeaderThatNothingIncludes) {
       EXPECT_NE(all.find(path.filename().string()), std::string::npos) << path.string();
     }
   }
+}
+
+TEST(Style, SourcesAreFormatted) {
+  ASSERT_EQ(std::system("command -v clang-format >/dev/null"), 0) << "apt-get install clang-format";
+  std::string command = "cd '" + kRoot.string() + "' && clang-format --dry-run --Werror";
+  for (const char* folder : {"sim", "include", "tests", "bench"}) {
+    for (const fs::path& path : Sources(folder, {".h", ".cc"})) command += " '" + path.string() + "'";
+  }
+  EXPECT_EQ(std::system(command.c_str()), 0) << "clang-format -i mends it";
 }
 
 TEST(Style, NothingUnfinishedAndNoPathOfAMachine) {
