@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // File descriptors and paths: the table of open files of a process, and a small in-memory file system, as far
 // as file mappings need one. Nothing here touches the host: "disk" files are known by what was declared
-// (size, contents) or by what an injected provider says of a path. Linux: fs/file.c, fs/open.c, fs/namei.c.
+// (size, contents) or by what a log shows. Linux: fs/file.c, fs/open.c, fs/namei.c.
 // Not modelled: what directories hold (every directory that a path names exists), permissions, mounts, hard
 // links beside the count, symbolic links beside those that a scenario declares.
 #pragma once
@@ -10,7 +10,6 @@
 #include <absl/container/btree_set.h>
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -76,13 +75,9 @@ struct FileFacts {
   bool aligns_huge = true;  // kDisk: see Inode::aligns_huge
 };
 
-// Asked once for each path that is not known yet; nothing: there is no such file.
-using FileProvider = std::function<std::optional<FileFacts>(std::string_view path)>;
-
 class Vfs {
  public:
   explicit Vfs(System& system);
-  void set_provider(FileProvider provider) { provider_ = std::move(provider); }
   // What lies below `prefix` ("/dev/shm") and has no facts of its own: its kind and device.
   void Mount(std::string_view prefix, const FileFacts& facts) { mounts_[std::string(prefix)] = facts; }
 
@@ -90,13 +85,15 @@ class Vfs {
   InodeRef Add(std::string_view path, const FileFacts& facts);
   // An empty file of the kind that the path's mount has (O_CREAT).
   InodeRef Create(std::string_view path, bool executable);
-  // The inode of an absolute path, asking the provider once; null: none.
+  // The inode of an absolute path; null: none.
   InodeRef Lookup(std::string_view path);
   // How /proc shows the file of this path: symbolic links resolved.
   std::string ShownPath(std::string_view path) const;
   // A replay: there is a file, or a directory, of this path as /proc and strace -y show it. What was not
   // known comes to be, of unknown size and the kind of its mount.
   void Believe(std::string_view shown_path, bool directory);
+  // A replay: what the file holds. `path` leads to `real_path` by symbolic links, if they differ.
+  void Provide(std::string_view path, std::string_view real_path, std::string contents);
   // A replay: the file is now seen under another path, in its mappings too.
   void Rename(File& file, std::string_view shown_path);
   // Removes the name. ENOENT. Open files and mappings show " (deleted)" from now on.
@@ -117,7 +114,6 @@ class Vfs {
 
  private:
   System& system_;
-  FileProvider provider_;
   absl::btree_map<std::string, InodeRef> names_;
   absl::btree_map<std::string, std::string> real_paths_;  // of paths that symbolic links are part of
   absl::btree_map<std::string, FileFacts> mounts_;

@@ -9,8 +9,8 @@ namespace mmsim {
 
 // open flags (asm-generic/fcntl.h).
 inline constexpr uint32_t kOAccmode = 03, kORdonly = 0, kOWronly = 01, kORdwr = 02, kOCreat = 0100,
-                          kOExcl = 0200, kOTrunc = 01000, kOAppend = 02000, kOCloexec = 02000000,
-                          kOPath = 010000000, kOTmpfileBit = 020000000;
+                          kOExcl = 0200, kONoctty = 0400, kOTrunc = 01000, kOAppend = 02000,
+                          kOCloexec = 02000000, kOPath = 010000000, kOTmpfileBit = 020000000;
 inline constexpr int kAtFdcwd = -100, kAtSymlinkNofollow = 0x100, kAtRemovedir = 0x200, kAtEmptyPath = 0x1000;
 
 // mmap (asm-generic/mman-common.h, mman.h).

@@ -79,23 +79,8 @@ InodeRef Vfs::Create(std::string_view path, bool executable) {
 }
 
 InodeRef Vfs::Lookup(std::string_view path) {
-  auto it = names_.find(std::string(path));
-  if (it != names_.end()) return it->second;
-  if (!provider_) return nullptr;
-  std::optional<FileFacts> facts = provider_(path);
-  InodeRef inode;
-  if (facts.has_value()) {
-    auto known = names_.find(facts->real_path);
-    if (!facts->real_path.empty() && known != names_.end() && known->second != nullptr) {
-      names_[std::string(path)] = inode = known->second;
-      real_paths_[std::string(path)] = facts->real_path;
-    } else {
-      inode = Add(path, *facts);
-    }
-  } else {
-    names_[std::string(path)] = nullptr;  // asked once
-  }
-  return inode;
+  const auto it = names_.find(std::string(path));
+  return it == names_.end() ? nullptr : it->second;
 }
 
 void Vfs::Believe(std::string_view shown_path, bool directory) {
@@ -108,6 +93,15 @@ void Vfs::Believe(std::string_view shown_path, bool directory) {
   } else if (inode == nullptr) {
     Create(shown_path, true)->size_bytes = kUnknownSize;
   }
+}
+
+void Vfs::Provide(std::string_view path, std::string_view real_path, std::string contents) {
+  Believe(real_path, false);
+  const InodeRef inode = Lookup(real_path);
+  if (inode->backing.empty()) inode->backing = std::move(contents);
+  if (path == real_path) return;
+  names_[std::string(path)] = inode;
+  real_paths_[std::string(path)] = std::string(real_path);
 }
 
 void Vfs::Rename(File& file, std::string_view shown_path) {
@@ -140,7 +134,8 @@ FileRef Vfs::Open(const InodeRef& inode, std::string_view path, uint32_t open_fl
   FileRef file(new File);
   file->inode = inode;
   file->path = std::string(path);
-  file->flags = open_flags & ~(kOCreat | kOExcl | kOTrunc | kOCloexec);
+  // Linux: fs/open.c do_dentry_open()
+  file->flags = open_flags & ~(kOCreat | kOExcl | kONoctty | kOTrunc | kOCloexec);
   const uint32_t access = open_flags & kOAccmode;
   if (!(open_flags & kOPath)) {
     if (access != kOWronly) file->mode |= kFmodeRead;

@@ -4,11 +4,14 @@
 #include <charconv>
 
 #include "fmt/format.h"
+#include "sim/kernel/exec.h"
+#include "sim/kernel/path.h"
 #include "sim/kernel/shm.h"
 #include "sim/mm/mman.h"
 #include "sim/mm/rmap.h"
 #include "sim/mm/verbs.h"
 #include "sim/scenario/eval.h"
+#include "sim/scenario/host_program.h"
 #include "sim/scenario/observation.h"
 #include "sim/scenario/runner.h"
 #include "sim/scenario/shapes.h"
@@ -154,6 +157,21 @@ SyscallResult Runner::InvokeLogged(Task& task, const LoweredCall& call) {
   return kernel_->Syscall(task, call.sys, args);
 }
 
+// As this host's ELF file lays it out; `argv`: strings, each with its NUL. What the environment held is not
+// known. False: there is no such program here.
+bool Runner::ExecHostProgram(Task& task, const std::string& path, std::string_view argv) {
+  const std::string absolute = AbsolutePath(*task.cwd, path);
+  ProvideHostProgram(kernel_->vfs(), absolute);
+  const InodeRef inode = kernel_->vfs().Lookup(absolute);
+  if (inode == nullptr || inode->backing.empty()) return false;
+  ExecArgs args{.path = absolute, .argv = {}, .envp = {}, .file = {}};
+  while (!argv.empty()) {
+    args.argv.emplace_back(argv.substr(0, argv.find('\0')));
+    argv.remove_prefix(std::min(argv.size(), args.argv.back().size() + 1));
+  }
+  return Execve(*kernel_, task, args).status.ok();
+}
+
 // execve: the listing that was recorded just after it decides, where there is one; else the program's ELF
 // file; where that is not here either, the address space is learned from what the log goes on to say.
 SyscallResult Runner::Exec(Task& task, const Step& step, const LoweredCall& call) {
@@ -167,10 +185,8 @@ SyscallResult Runner::Exec(Task& task, const Step& step, const LoweredCall& call
   const int tgid = task.tgid;
   const int nth = ++execs_[tgid];
   const std::string maps = options_.recorded ? options_.recorded->Start(tgid, nth) : std::string();
-  if (maps.empty()) {
-    const SyscallResult result = Invoke(task, step, call);
-    if (result.status == SyscallResult::Status::kReturned && result.value == 0) return result;
-  }
+  if (maps.empty() && ExecHostProgram(task, path, call.Bytes(path_arg + 1)))
+    return SyscallResult::Returned(0);
   const Status status = kernel_->ExecGivenMaps(task, path, maps);
   if (!status.ok()) return SyscallResult::Returned(status.AsReturn());
   if (Task* now = kernel_->FindTask(tgid); now != nullptr && now->mm != nullptr && maps.empty()) {

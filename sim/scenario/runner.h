@@ -94,6 +94,7 @@ class Runner {
   void NoteOutcome(Task& task, const Step& step, const SyscallResult& result, guest::Outcome* outcome);
   SyscallResult Invoke(Task& task, const Step& step, const LoweredCall& call);
   SyscallResult InvokeLogged(Task& task, const LoweredCall& call);
+  bool ExecHostProgram(Task& task, const std::string& path, std::string_view argv);
   SyscallResult Exec(Task& task, const Step& step, const LoweredCall& call);
   absl::StatusOr<Task*> AttachInTheMiddle(const Step& step);
   void NoteTouch(const Step& step) {
