@@ -15,9 +15,8 @@ int RunOnGuest(const RunRequest& request, guest::Guest& guest, const scenario::S
                scenario.profile());
     return kExitOk;
   }
-  if (scenario::IsAboutShadowpt(scenario)) {
-    fmt::print("{}: not for the guest: it is about shadowpt, which needs the patched kernel\n",
-               scenario.file());
+  if (const std::string_view why_not = scenario::WhyNotOn(scenario, false); !why_not.empty()) {
+    fmt::print("{}: not for the guest, as are all {}\n", scenario.file(), why_not);
     return kExitOk;
   }
   StatePrinter printer(request);

@@ -79,12 +79,14 @@ void ComparisonCount::Add(const ComparisonCount& other) {
   steps += other.steps;
   differences += other.differences;
   deliberate += other.deliberate;
+  unsteady += other.unsteady;
   for (const auto& [name, times] : other.skipped) skipped[name] += times;
 }
 
 std::string ComparisonCount::LastLines() const {
   std::string text;
   if (deliberate > 0) text = fmt::format("{} more differences are deliberate (differences.md)\n", deliberate);
+  if (unsteady > 0) text += fmt::format("{} scenarios differed once, and not again\n", unsteady);
   if (!skipped.empty()) {
     text += "left out:";
     for (const auto& [name, times] : skipped) text += fmt::format(" {} {};", times, name);

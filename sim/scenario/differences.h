@@ -49,12 +49,13 @@ struct ComparisonCount {
   uint64_t steps = 0;        // calls and accesses carried out on both sides
   uint64_t differences = 0;  // steps with undeliberate ones
   uint64_t deliberate = 0;
+  uint64_t unsteady = 0;  // scenarios that differed, and did not when they were carried out again
   std::map<std::string, uint64_t>
       skipped;  // what was left out on both sides: calls that the model lacks, ...
 
   void Add(const ComparisonCount& other);
 
-  // "N steps compared, D differences", with lines before it about the deliberate ones and what was left out,
+  // "N steps compared, D differences", with lines before it about the other kinds and what was left out,
   // where there are any.
   std::string LastLines() const;
   // 0: all equal; 1: differences; 2: nothing was compared.

@@ -201,8 +201,8 @@ absl::StatusOr<ComparisonCount> Lockstep(const Reference& reference,
   std::vector<size_t> of;  // the scenario of each program
   for (size_t i = 0; i < scenarios.size(); ++i) {
     if (!scenarios[i]->RunsOn(options.arch)) continue;
-    if (IsAboutShadowpt(*scenarios[i])) {
-      ++count.skipped["scenarios about shadowpt, which need the patched kernel"];
+    if (const std::string_view why_not = WhyNotOn(*scenarios[i], /*has_shadowpt=*/false); !why_not.empty()) {
+      ++count.skipped[std::string(why_not)];
       continue;
     }
     absl::StatusOr<ScenarioProgram> program =

@@ -317,13 +317,19 @@ class ProgramMaker {
 
 }  // namespace
 
-bool IsAboutShadowpt(const Scenario& scenario) {
+std::string_view WhyNotOn(const Scenario& scenario, bool has_shadowpt) {
   for (const Step& step : scenario.steps()) {
-    if (step.kind == StepKind::kCall && step.sys >= Sys::k_shadowpt_open &&
-        step.sys <= Sys::k_shadowpt_page_contents)
-      return true;
+    if (step.kind == StepKind::kInject)
+      return "scenarios in which allocations fail, which none does on demand";
+    const bool shadowpt = step.kind == StepKind::kCall && step.sys >= Sys::k_shadowpt_open &&
+                          step.sys <= Sys::k_shadowpt_page_contents;
+    if (shadowpt && !has_shadowpt) return "scenarios about shadowpt, which need the patched kernel";
+    if (step.kind == StepKind::kSet && step.Name() == "swap_pages" && !has_shadowpt)
+      return "scenarios with swap, which need the patched kernel";
+    if (step.kind == StepKind::kCall && step.sys == Sys::k_mseal && has_shadowpt)
+      return "scenarios about mseal, whose number the patched kernel gave to shadowpt";
   }
-  return false;
+  return {};
 }
 
 absl::StatusOr<ScenarioProgram> MakeProgram(const Scenario& scenario, const ProgramOptions& options) {

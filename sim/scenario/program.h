@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -39,7 +40,8 @@ struct ScenarioProgram {
 // seam of the allocators), at its place in the file.
 absl::StatusOr<ScenarioProgram> MakeProgram(const Scenario& scenario, const ProgramOptions& options);
 
-// Whether it calls shadowpt, which a packaged kernel lacks.
-bool IsAboutShadowpt(const Scenario& scenario);
+// Why a real kernel cannot carry it out ("scenarios about ..."); empty when it can. `has_shadowpt`: the
+// kernel with the patch of tests/differential; a packaged one has not.
+std::string_view WhyNotOn(const Scenario& scenario, bool has_shadowpt);
 
 }  // namespace mmsim::scenario

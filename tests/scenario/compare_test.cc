@@ -260,14 +260,16 @@ TEST(KnownDifferences, WhatIsMissing) {
 }
 
 TEST(ComparisonCount, TheLastLineAndTheExitStatus) {
-  EXPECT_EQ((ComparisonCount{7, 0, 0, {{"bpf", 2}}}).LastLines(),
+  EXPECT_EQ((ComparisonCount{7, 0, 0, 0, {{"bpf", 2}}}).LastLines(),
             "left out: 2 bpf\n7 steps compared, 0 differences\n");
-  EXPECT_EQ((ComparisonCount{7, 0, 0, {}}).LastLines(), "7 steps compared, 0 differences\n");
-  EXPECT_EQ((ComparisonCount{7, 1, 2, {}}).LastLines(),
+  EXPECT_EQ((ComparisonCount{7, 0, 0, 0, {}}).LastLines(), "7 steps compared, 0 differences\n");
+  EXPECT_EQ((ComparisonCount{7, 0, 0, 3, {}}).LastLines(),
+            "3 scenarios differed once, and not again\n7 steps compared, 0 differences\n");
+  EXPECT_EQ((ComparisonCount{7, 1, 2, 0, {}}).LastLines(),
             "2 more differences are deliberate (differences.md)\n7 steps compared, 1 differences\n");
-  EXPECT_EQ((ComparisonCount{7, 0, 2, {}}).ExitStatus(), 0);
-  EXPECT_EQ((ComparisonCount{7, 1, 0, {}}).ExitStatus(), 1);
-  EXPECT_EQ((ComparisonCount{0, 0, 0, {}}).ExitStatus(), 2);
+  EXPECT_EQ((ComparisonCount{7, 0, 2, 0, {}}).ExitStatus(), 0);
+  EXPECT_EQ((ComparisonCount{7, 1, 0, 0, {}}).ExitStatus(), 1);
+  EXPECT_EQ((ComparisonCount{0, 0, 0, 0, {}}).ExitStatus(), 2);
 }
 
 }  // namespace
