@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/four_loads.h"
 #include "bench/ratio_reporter.h"
 #include "sim/base/random.h"
 #include "sim/hw/cpu.h"
@@ -52,25 +53,6 @@ struct World {
   Cpu cpu{mem, A::kArch};
   std::vector<VirtAddr> order;
 };
-
-// Four dependent loads for each of the visits, from a ring of one page: the unit of the other figures.
-void FourLoads(benchmark::State& state) {
-  std::vector<uint64_t> ring(512);
-  Random random(1);
-  for (uint64_t i = 0; i < ring.size(); ++i) ring[i] = i;
-  for (uint64_t i = ring.size() - 1; i > 0; --i) std::swap(ring[i], ring[random.Below(i)]);
-  uint64_t at = 0;
-  for (auto _ : state) {
-    for (int i = 0; i < 4096; ++i) {
-      at = ring[at];
-      at = ring[at];
-      at = ring[at];
-      at = ring[at];
-    }
-    benchmark::DoNotOptimize(at);
-  }
-  state.SetItemsProcessed(state.iterations() * 4096);
-}
 
 template <class A, bool kTlb>
 void Visit(benchmark::State& state) {
