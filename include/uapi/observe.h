@@ -64,7 +64,8 @@ enum observe_step_kind {
    * args[0] IN path, args[1] IN bytes: written to the file by the executor in one write(2). Sysctls,
    * clear_refs, files for mmap; a file under /tmp or /dev/shm is made when missing. What a write to /proc/sys
    * or /sys replaced is written back at the RESET. Result: what write(2) returned, or a negative errno of
-   * open(2).
+   * open(2). The path /swap_pages stands for no file: a number written to it is the pages of a swap area, its
+   * header included, that is switched on until the RESET.
    */
   OBSERVE_STEP_WRITE_FILE = 8,
   /* args[0] IN path; OUT chunk: the first `number` bytes of the file. Result: their number, or a negative

@@ -2,6 +2,8 @@
 // See files.h.
 #include "files.h"
 
+#include "swap.h"
+
 #define MAX_SAVED 64
 #define DETACH 2            // MNT_DETACH
 #define NEW_IPC 0x08000000  // CLONE_NEWIPC
@@ -57,6 +59,7 @@ static long WriteFile(const char* path, int flags, const void* data, size_t byte
 }
 
 long WriteWholeFile(const char* path, const void* data, size_t bytes) {
+  if (StringsEqual(path, SWAP_PAGES)) return SwitchSwapOn(data, bytes);
   const int make = StartsWith(path, "/tmp/") || StartsWith(path, "/dev/shm/");
   if (make) files_used = 1;
   if (StartsWith(path, "/proc/sys/") || StartsWith(path, "/sys/")) Save(path);
@@ -100,5 +103,6 @@ void ResetFiles(void) {
     FreshTmpfs("/dev/shm");
   }
   if (segments_used) CALL1(__NR_unshare, NEW_IPC);
+  SwitchSwapOff();
   files_used = segments_used = 0;
 }

@@ -107,6 +107,8 @@ __attribute__((noreturn)) void ExecutorMain(void) {
   Set("/proc/sys/kernel/pid_max", "4194304");
   // Else pages move to other frames when a step takes long, and kcompactd's hour has come.
   Set("/proc/sys/vm/compaction_proactiveness", "0");
+  // What is in swap comes back a page at a time, and no neighbours with it.
+  Set("/proc/sys/vm/page-cluster", "0");
   WriteVictim();
   struct clone_args args = {.flags = CLONE_NEWPID, .exit_signal = 17};
   const long executor = CALL2(__NR_clone3, &args, sizeof(args));

@@ -3,6 +3,7 @@
 #include "spaces.h"
 
 #include "pages.h"
+#include "swap.h"
 #include "victims.h"
 
 #define MAX_SPACES 128
@@ -257,7 +258,8 @@ void Observe(uint32_t mask) {
   }
   if (mask & OBSERVE_PAGES) ObservePagesAndFrames(mask);
   // smaps is slow to read: what neither a step nor a page or frame has changed is left out.
-  const int all = !(mask & OBSERVE_FRAMES);
+  // Who else has a page in swap shows nowhere but there.
+  const int all = !(mask & OBSERVE_FRAMES) || SwapIsOn();
   for (int i = 0; mask & OBSERVE_SMAPS && i < MAX_SPACES; ++i) {
     struct space* s = &spaces[i];
     if (s->id && (all || s->smaps_stale) && OpenFiles(s)) ObserveSmaps(s);

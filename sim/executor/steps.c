@@ -172,6 +172,14 @@ static void ChooseNextPid(uint32_t pid) {
   if (n < 0) Say("choosing a process id failed:", n);
 }
 
+// Calls that may change the memory of a process that is not the caller; the reads and writes are those of
+// /proc/PID/mem and clear_refs.
+static int ReachesOthers(uint64_t number) {
+  return number == __NR_process_madvise || number == __NR_process_vm_readv ||
+         number == __NR_process_vm_writev || number == __NR_pread64 || number == __NR_pwrite64 ||
+         number == __NR_read || number == __NR_write;
+}
+
 static int Call(void) {
   struct victim* v = Stepped();
   if (!v || !TakeApart(now.step, VICTIM_SCRATCH_BYTES) || !FillBuffer(VICTIM_SCRATCH)) return 0;
@@ -180,7 +188,7 @@ static int Call(void) {
     return Refuse(OBSERVE_REFUSED_SCRATCH);
   NoteCall(number, now.used > 0);
   if (now.step->child) ChooseNextPid(now.step->child);
-  if (number == __NR_process_madvise)
+  if (ReachesOthers(number))
     NoteChangeAnywhere();
   else
     NoteCallIn(v->space);
@@ -200,6 +208,8 @@ static int Call(void) {
   if (run.made) PartScratch(v, FindVictim(run.made));
   if (run.ending != OBSERVE_ENDING_DONE || !v) return 1;
   report->result = v->executed ? 0 : (int64_t)RegResult(&v->regs);
+  // It may have been to clear_refs, which makes the page of the stubs old: until when, the TLB decides.
+  if (number == __NR_write) WriteMemory(v->space, VICTIM_SCRATCH, "", 1);
   if (v->executed || !HasOutput()) return 1;
   if (ReadMemory(v->space, VICTIM_SCRATCH, buffer, now.used) == (long)now.used) ReportBuffers();
   return 1;

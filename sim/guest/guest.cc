@@ -64,6 +64,7 @@ absl::Status Guest::Impl::Boot() {
       absl::StatusOr<Kernel> kernel = FetchKernel(options_.arch);
       if (!kernel.ok()) return kernel.status();
       image_ = kernel->image;
+      options_.modules = kernel->modules;
     } else {
       image_ = options_.image;
     }

@@ -40,7 +40,8 @@ struct Options {
   uint64_t memory_mib = 1024;
   absl::Duration boot_timeout = absl::Seconds(60);
   absl::Duration step_timeout = absl::Seconds(10);  // without any report: the guest hangs
-  std::string image;                                // boots this image instead of the packaged kernel
+  std::string image = {};                           // boots this image instead of the packaged kernel
+  std::string modules = {};  // folder of its modules; where it has no brd.ko.xz, there is no swap area
 };
 
 // How the run of one program ended.

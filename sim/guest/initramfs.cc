@@ -33,13 +33,16 @@ std::string MakeArchive(const std::vector<ArchiveEntry>& entries) {
   return archive;
 }
 
-std::string MakeInitramfs(std::string_view executor) {
+std::string MakeInitramfs(std::string_view executor, std::string_view ram_disk_module) {
   constexpr uint32_t kFolder = 0040755, kFile = 0100755, kCharacterDevice = 0020600;
-  return MakeArchive({
+  std::vector<ArchiveEntry> entries{
       {.name = "dev", .mode = kFolder},
       {.name = "dev/console", .mode = kCharacterDevice, .device_major = 5, .device_minor = 1},
       {.name = "init", .mode = kFile, .data = executor},
-  });
+  };
+  if (!ram_disk_module.empty())
+    entries.push_back({.name = "brd.ko.xz", .mode = kFile, .data = ram_disk_module});
+  return MakeArchive(entries);
 }
 
 }  // namespace mmsim::guest

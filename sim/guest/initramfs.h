@@ -19,7 +19,7 @@ struct ArchiveEntry {
 // The archive of these entries, in order.
 std::string MakeArchive(const std::vector<ArchiveEntry>& entries);
 
-// The archive with `executor` as /init.
-std::string MakeInitramfs(std::string_view executor);
+// The archive with `executor` as /init and, when there is one, the RAM disk's module as /brd.ko.xz.
+std::string MakeInitramfs(std::string_view executor, std::string_view ram_disk_module = {});
 
 }  // namespace mmsim::guest

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <fstream>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "sim/guest/arch/command.h"
@@ -32,6 +34,12 @@ absl::StatusOr<UniqueFd> InMemory(const std::string& bytes) {
     done += static_cast<size_t>(n);
   }
   return fd;
+}
+
+// The RAM disk's module; empty when the folder has none.
+std::string ModuleIn(const std::string& folder) {
+  std::ifstream file(folder + "/brd.ko.xz", std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
 void SetNonBlocking(int fd) {
@@ -88,7 +96,7 @@ absl::StatusOr<std::unique_ptr<Machine>> Machine::Start(const Options& options, 
     return absl::FailedPreconditionError(absl::StrCat("built without the executor for ",
                                                       DebianName(options.arch), ": apt-get install ",
                                                       CompilerPackages(options.arch), ", and build again"));
-  absl::StatusOr<UniqueFd> initramfs = InMemory(MakeInitramfs(executor));
+  absl::StatusOr<UniqueFd> initramfs = InMemory(MakeInitramfs(executor, ModuleIn(options.modules)));
   if (!initramfs.ok()) return initramfs.status();
   int sockets[2], pipes[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0) return ErrnoStatus("socketpair");

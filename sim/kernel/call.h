@@ -60,6 +60,10 @@ struct Call {
   }
 };
 
+// getname(), and the directory that a relative path starts from: an absolute path. EFAULT, ENAMETOOLONG,
+// ENOENT, EBADF, ENOTDIR.
+Result<std::string> PathArgument(Call& call, int64_t dirfd, int index);
+
 // The handlers, by file. Each is named after its call.
 // clang-format off
 #define MMSIM_MODELLED_SYSCALLS(X)                                                                         \
@@ -82,7 +86,7 @@ struct Call {
       X(getpid) X(gettid) X(getppid) X(prlimit64) X(getrlimit) X(setrlimit) X(personality) X(prctl)        \
           X(arch_prctl) X(kill) X(tkill) X(tgkill) /* sys_open.cc, sys_file.cc */                          \
       X(open) X(openat) X(creat) X(close) X(close_range) X(dup) X(dup2) X(dup3) X(fcntl) X(memfd_create)   \
-          X(unlink) X(unlinkat) X(truncate) X(ftruncate) X(fallocate) X(lseek) X(read) X(write) X(pread64) \
+          X(mkdir) X(mkdirat) X(rmdir) X(unlink) X(unlinkat) X(truncate) X(ftruncate) X(fallocate) X(lseek) X(read) X(write) X(pread64) \
               X(pwrite64) /* shm.cc */                                                                     \
       X(shmget) X(shmat) X(shmdt) X(shmctl) /* process_vm.cc */                                            \
       X(process_vm_readv) X(process_vm_writev) /* shadowpt_*.cc */                                         \

@@ -2,8 +2,8 @@
 // File descriptors and paths: the table of open files of a process, and a small in-memory file system, as far
 // as file mappings need one. Nothing here touches the host: "disk" files are known by what was declared
 // (size, contents) or by what a log shows. Linux: fs/file.c, fs/open.c, fs/namei.c.
-// Not modelled: what directories hold (every directory that a path names exists), permissions, mounts, hard
-// links beside the count, symbolic links beside those that a scenario declares.
+// Not modelled: what directories hold (where none was declared, every directory that a path names exists),
+// permissions, mounts, hard links beside the count, symbolic links beside those that a scenario declares.
 #pragma once
 
 #include <absl/container/btree_map.h>
@@ -85,6 +85,11 @@ class Vfs {
   InodeRef Add(std::string_view path, const FileFacts& facts);
   // An empty file of the kind that the path's mount has (O_CREAT).
   InodeRef Create(std::string_view path, bool executable);
+  // A directory, whose inode comes to be when somebody looks for it. Once "/" is one, no other exists that
+  // was not declared or made.
+  void DeclareDirectory(std::string_view path) { directories_.insert(std::string(path)); }
+  // ENOENT or ENOTDIR when the directory that the path is in is none.
+  Status CheckParent(std::string_view path);
   // The inode of an absolute path; null: none.
   InodeRef Lookup(std::string_view path);
   // How /proc shows the file of this path: symbolic links resolved.
@@ -96,7 +101,11 @@ class Vfs {
   void Provide(std::string_view path, std::string_view real_path, std::string contents);
   // A replay: the file is now seen under another path, in its mappings too.
   void Rename(File& file, std::string_view shown_path);
-  // Removes the name. ENOENT. Open files and mappings show " (deleted)" from now on.
+  // An empty directory. EEXIST, ENOENT, ENOTDIR.
+  Status MakeDirectory(std::string_view path);
+  // ENOENT, ENOTDIR, ENOTEMPTY.
+  Status RemoveDirectory(std::string_view path);
+  // Removes the name of a file. ENOENT, EISDIR. Open files and mappings show " (deleted)" from now on.
   Status Unlink(std::string_view path);
   // An inode of the kernel's own tmpfs, without a name (memfd, System V segments).
   InodeRef NewShmem(uint64_t size_bytes);
@@ -117,6 +126,7 @@ class Vfs {
   absl::btree_map<std::string, InodeRef> names_;
   absl::btree_map<std::string, std::string> real_paths_;  // of paths that symbolic links are part of
   absl::btree_map<std::string, FileFacts> mounts_;
+  absl::btree_set<std::string> directories_;  // declared
   absl::btree_set<uint64_t> not_executable_;  // inode numbers
   uint64_t next_inode_ = 1000;
 };

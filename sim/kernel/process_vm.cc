@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "sim/kernel/call.h"
+#include "sim/kernel/proc_file.h"
 #include "sim/kernel/uaccess.h"
 #include "sim/mm/gup.h"
 
@@ -114,13 +115,6 @@ Status RwSingleVec(Call& call, Mm& mm, const Iovec& remote, LocalIter& iter, boo
   return {};
 }
 
-// Linux: kernel/ptrace.c __ptrace_may_access(), as far as users decide it
-bool MayAccess(const Task& task, const Task& target) {
-  if (task.tgid == target.tgid) return true;
-  const Credentials &a = task.cred, &b = target.cred;
-  return a.cap_sys_admin || (a.uid == b.uid && a.gid == b.gid && !b.cap_sys_admin);
-}
-
 // Linux: mm/process_vm_access.c process_vm_rw(), process_vm_rw_core()
 int64_t ProcessVmRw(Call& call, bool write) {
   if (call.U(5) != 0) return Call::Err(Errno::kEINVAL);
@@ -137,7 +131,7 @@ int64_t ProcessVmRw(Call& call, bool write) {
   if (std::all_of(remote->begin(), remote->end(), [](const Iovec& v) { return v.len == 0; })) return 0;
   Task* target = call.kernel.FindTask(call.Int(0));
   if (target == nullptr || target->mm == nullptr) return Call::Err(Errno::kESRCH);
-  if (target->mm != call.task.mm && !MayAccess(call.task, *target)) return Call::Err(Errno::kEPERM);
+  if (target->mm != call.task.mm && !PtraceMayAccess(call.task, *target)) return Call::Err(Errno::kEPERM);
   const uint64_t total = iter.left();
   Status status;
   for (const Iovec& v : *remote) {

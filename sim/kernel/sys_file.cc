@@ -9,6 +9,7 @@
 
 #include "sim/kernel/call.h"
 #include "sim/kernel/path.h"
+#include "sim/kernel/proc_file.h"
 #include "sim/kernel/uaccess.h"
 #include "sim/kernel/uapi.h"
 
@@ -83,6 +84,13 @@ int64_t Transfer(Call& call, bool write, const uint64_t* at) {
   const uint64_t limit = call.mm().task_size;
   if (!call.args.lenient && (count > limit || address > limit - count)) return Call::Err(Errno::kEFAULT);
   Inode& inode = *file->inode;
+  if (file->proc != nullptr) {
+    uint64_t where = at != nullptr ? *at : file->position;
+    const int64_t done = ProcFileTransfer(call, *file->proc, write, &where, std::min(count, kMaxRwCount));
+    if (at == nullptr) file->position = where;
+    return done;
+  }
+  if (inode.directory && !write) return Call::Err(Errno::kEISDIR);
   if (inode.kind == InodeKind::kOther) return call.NotModelled();
   // A recording does not say what its machine's files held, nor how long they were.
   if (!write && IsRegular(inode) && call.kernel.options().open_world) return call.NotModelled();
@@ -128,7 +136,7 @@ int64_t Do_lseek(Call& call) {
   Inode& inode = *file->inode;
   if (call.Uint(2) > kHole) return Call::Err(Errno::kEINVAL);
   if (inode.kind == InodeKind::kDevZero) return static_cast<int64_t>(file->position = 0);
-  if (!IsRegular(inode)) return call.NotModelled();
+  if (!IsRegular(inode) && file->proc == nullptr) return call.NotModelled();
   int64_t offset = static_cast<int64_t>(call.U(1));
   switch (call.Uint(2)) {
     case kSet:

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Descriptors: open, close, dup, fcntl, memfd_create, unlink. Linux: fs/open.c, fs/file.c, fs/fcntl.c,
-// mm/memfd.c Not modelled: permissions, O_TMPFILE, huge-page memfds, locks, leases, directories beside their
-// being open.
+// Descriptors: open, close, dup, fcntl, memfd_create. Linux: fs/open.c, fs/file.c, fs/fcntl.c, mm/memfd.c
+// Not modelled: permissions, O_TMPFILE, huge-page memfds, locks, leases.
 #include <algorithm>
 #include <utility>
 
 #include "sim/kernel/arch/abi.h"
 #include "sim/kernel/call.h"
 #include "sim/kernel/path.h"
+#include "sim/kernel/proc_file.h"
 #include "sim/kernel/uapi.h"
 
 namespace mmsim {
@@ -22,18 +22,6 @@ int64_t InstallResult(Call& call, FileRef file, bool cloexec, uint64_t from = 0)
   return fd.ok() ? *fd : Call::Err(fd.error());
 }
 
-// getname(), and the directory that a relative path starts from.
-Result<std::string> PathArgument(Call& call, int64_t dirfd, int index) {
-  Result<std::string> path = call.CopyString(index, kPathMax);
-  if (!path.ok()) return path;
-  if (path->empty()) return Errno::kENOENT;
-  if (path->starts_with('/')) return AbsolutePath("/", *path);
-  if (dirfd == kAtFdcwd) return AbsolutePath(*call.task.cwd, *path);
-  FileRef dir = call.task.files->Get(dirfd);
-  if (dir == nullptr) return Errno::kEBADF;
-  return AbsolutePath(dir->path, *path);
-}
-
 // Linux: fs/open.c do_sys_openat2(), fs/namei.c do_open()
 int64_t DoOpen(Call& call, int64_t dirfd, int path_index, uint32_t flags, uint32_t mode) {
   if ((flags & kOTmpfileBit) != 0) return call.NotModelled();
@@ -45,12 +33,18 @@ int64_t DoOpen(Call& call, int64_t dirfd, int path_index, uint32_t flags, uint32
   // The descriptor comes before the file.
   Result<int> fd = call.task.files->Install(nullptr, false, NofileLimit(call));
   if (!fd.ok()) return Call::Err(fd.error());
+  const bool open_world = call.kernel.options().open_world;
+  const auto proc = open_world ? std::nullopt : OpenProcFile(call.kernel, call.task, *path, flags);
+  if (proc.has_value()) {
+    if (!proc->ok()) return Call::Err(proc->error());
+    call.task.files->InstallAt(*fd, **proc, (flags & kOCloexec) != 0);
+    return *fd;
+  }
   Vfs& vfs = call.kernel.vfs();
   InodeRef inode = vfs.Lookup(*path);
   if (inode == nullptr) {
-    if (!(flags & kOCreat)) {
-      return call.kernel.options().open_world ? call.NotModelled() : Call::Err(Errno::kENOENT);
-    }
+    if (const Status parent = vfs.CheckParent(*path); !parent.ok()) return parent.AsReturn();
+    if (!(flags & kOCreat)) return open_world ? call.NotModelled() : Call::Err(Errno::kENOENT);
     inode = vfs.Create(*path, (mode & 0111) != 0);
   } else if ((flags & (kOCreat | kOExcl)) == (kOCreat | kOExcl)) {
     return Call::Err(Errno::kEEXIST);
@@ -226,24 +220,6 @@ int64_t Do_memfd_create(Call& call) {
   FileRef file = vfs.Open(inode, "/memfd:" + *name, kORdwr | abi::OLargefile(call.kernel.arch()));
   file->deleted = true;
   return InstallResult(call, std::move(file), (flags & kCloexec) != 0);
-}
-
-int64_t Do_unlink(Call& call) {
-  Result<std::string> path = PathArgument(call, kAtFdcwd, 0);
-  if (!path.ok()) return Call::Err(path.error());
-  if (call.kernel.options().open_world && call.kernel.vfs().Lookup(*path) == nullptr)
-    return call.NotModelled();
-  return call.kernel.vfs().Unlink(*path).AsReturn();
-}
-
-int64_t Do_unlinkat(Call& call) {
-  if (call.Uint(2) & ~static_cast<uint32_t>(kAtRemovedir)) return Call::Err(Errno::kEINVAL);
-  if (call.Uint(2) & kAtRemovedir) return call.NotModelled();
-  Result<std::string> path = PathArgument(call, call.Int(0), 1);
-  if (!path.ok()) return Call::Err(path.error());
-  if (call.kernel.options().open_world && call.kernel.vfs().Lookup(*path) == nullptr)
-    return call.NotModelled();
-  return call.kernel.vfs().Unlink(*path).AsReturn();
 }
 
 }  // namespace mmsim

@@ -78,9 +78,19 @@ InodeRef Vfs::Create(std::string_view path, bool executable) {
   return Add(path, facts);
 }
 
+Status Vfs::CheckParent(std::string_view path) {
+  if (!directories_.contains("/") || path == "/") return {};
+  const InodeRef parent = Lookup(path.substr(0, std::max<size_t>(path.rfind('/'), 1)));
+  if (parent == nullptr) return Errno::kENOENT;
+  return parent->directory ? Status() : Status(Errno::kENOTDIR);
+}
+
 InodeRef Vfs::Lookup(std::string_view path) {
-  const auto it = names_.find(std::string(path));
-  return it == names_.end() ? nullptr : it->second;
+  const std::string name(path);
+  const auto it = names_.find(name);
+  if (it != names_.end()) return it->second;
+  if (!directories_.contains(name)) return nullptr;
+  return Add(path, {.kind = InodeKind::kOther, .contents = {}, .real_path = {}, .directory = true});
 }
 
 void Vfs::Believe(std::string_view shown_path, bool directory) {
@@ -117,7 +127,28 @@ void Vfs::Rename(File& file, std::string_view shown_path) {
 Status Vfs::Unlink(std::string_view path) {
   auto it = names_.find(std::string(path));
   if (it == names_.end() || it->second == nullptr) return Errno::kENOENT;
+  if (it->second->directory) return Errno::kEISDIR;
   --it->second->nlink;
+  it->second = nullptr;
+  return {};
+}
+
+Status Vfs::MakeDirectory(std::string_view path) {
+  if (Lookup(path) != nullptr) return Errno::kEEXIST;
+  if (const Status parent = CheckParent(path); !parent.ok()) return parent;
+  Add(path, {.kind = InodeKind::kOther, .contents = {}, .real_path = {}, .directory = true});
+  return {};
+}
+
+Status Vfs::RemoveDirectory(std::string_view path) {
+  const auto it = names_.find(std::string(path));
+  if (it == names_.end() || it->second == nullptr) return Errno::kENOENT;
+  if (!it->second->directory) return Errno::kENOTDIR;
+  const std::string below = std::string(path) + "/";
+  for (auto entry = names_.lower_bound(below); entry != names_.end() && entry->first.starts_with(below);
+       ++entry) {
+    if (entry->second != nullptr) return Errno::kENOTEMPTY;
+  }
   it->second = nullptr;
   return {};
 }

@@ -23,33 +23,25 @@ struct SwapIn {
 // Linux: the first part of mm/memory.c do_swap_page(); folio has a reference of ours.
 SwapIn GetSwapFolio(VmFault& vmf, uint64_t slot) {
   System& system = vmf.system;
-  SwapIn in{.folio = system.swap->Cached(slot)};
-  if (in.folio.value != 0) {
-    GetFolio(system, in.folio);
+  SwapIn in;
+  const bool there = system.swap->Cached(slot).value != 0;
+  if (there || system.swap->Count(slot) != 1) {
+    // Others may want it: through the swap cache.
+    in.folio = ReadSwapCacheAsync(system, slot);
     in.cached = true;
-    return in;
+  } else if (in.folio = AllocFolio(system); in.folio.value != 0) {
+    system.pages[in.folio].Set(kPgSwapBacked);
+    system.swap->ReadIn(slot, in.folio);
+    FolioAddLru(system, in.folio);
   }
-  in.ret = kVmFaultMajor;
-  in.folio = AllocFolio(system);
-  if (in.folio.value == 0) {
-    in.ret = kVmFaultOom;
-    return in;
-  }
-  system.pages[in.folio].Set(kPgSwapBacked);
-  system.swap->ReadIn(slot, in.folio);
-  if (system.swap->Count(slot) != 1) {
-    // Others will want it: through the swap cache. Linux: mm/swap_state.c read_swap_cache_async()
-    system.swap->AddToCache(in.folio, slot);
-    in.cached = true;
-  }
-  FolioAddLru(system, in.folio);
+  in.ret = in.folio.value == 0 ? kVmFaultOom : there ? 0 : kVmFaultMajor;
   return in;
 }
 
 // Linux: mm/memory.c should_try_to_free_swap()
 bool ShouldTryToFreeSwap(const VmFault& vmf, const Page& page) {
   if (!page.Has(kPgSwapCache)) return false;
-  if (vmf.vma.Has(kVmLocked) || page.Has(kPgMlocked)) return true;
+  if (vmf.system.swap->IsFull() || vmf.vma.Has(kVmLocked) || page.Has(kPgMlocked)) return true;
   return vmf.IsWrite() && page.refcount == 2;
 }
 

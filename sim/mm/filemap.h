@@ -9,6 +9,7 @@
 #include <boost/intrusive/list.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 
@@ -20,6 +21,7 @@ namespace mmsim {
 struct System;
 struct Vma;
 struct ShmSegment;
+struct ProcFile;
 struct VmFault;
 struct IMmapTag;
 
@@ -87,6 +89,7 @@ struct File {
   InodeRef inode;
   std::string path;  // as /proc/PID/maps prints it, " (deleted)" apart
   bool deleted = false;
+  std::shared_ptr<const ProcFile> proc;  // of a file of /proc (sim/kernel/proc_file.h)
   ShmSegment* shm = nullptr;  // made by shmat: its VMAs are VmOps::kSysvShm and attachments of the segment
   bool write_access = false;  // counts in inode->writers, until the file is released
   uint32_t mode = 0;          // kFmode*

@@ -230,15 +230,45 @@ void MadvisePageoutPages(Vma& vma, VirtRange range) {
   ColdOrPageout(vma, range, /*pageout=*/true);
 }
 
-// Linux: mm/madvise.c madvise_willneed(), shmem_swapin_range(); for memory, the swap cache is not filled
-// ahead: the area answers at once.
-void MadviseWillneedPages(Vma& vma, VirtRange range) {
+namespace {
+
+// To the swap cache; the entry that names the slot stays.
+void ReadSlot(System& system, uint64_t slot) {
+  const Pfn folio = ReadSwapCacheAsync(system, slot);
+  if (folio.value != 0) PutFolio(system, folio);
+}
+
+// Linux: mm/madvise.c swapin_walk_pmd_entry()
+void SwapinPtes(Vma& vma, EntryPtr pmd, VirtRange range) {
   System& system = vma.mm->system;
-  if (vma.file == nullptr) return;
-  Inode& inode = *vma.file->inode;
-  const uint64_t first = vma.PgoffOf(range.start), last = vma.PgoffOf(range.end - 1);
-  if (inode.kind == InodeKind::kDisk) FilemapReadAhead(inode, first, last - first + 1);
-  LruAddDrain(system);
+  if (!PmdIsTable(system, pmd)) return;
+  EntryPtr pte = Descend(system, pmd, range.start, kLevelPte);
+  for (uint64_t i = 0; i < range.NrPages(); ++i) {
+    const Pte ptent = ReadEntry(pte + i);
+    if (IsSwapPte(system.arch, ptent)) ReadSlot(system, PteSwap(system.arch, ptent).offset);
+  }
+}
+
+// Linux: mm/madvise.c shmem_swapin_range()
+void ShmemSwapinRange(Inode& inode, uint64_t first, uint64_t last) {
+  for (auto it = inode.i_pages.lower_bound(first); it != inode.i_pages.end() && it->first <= last; ++it) {
+    if (it->second.IsSwap()) ReadSlot(*inode.system, it->second.swap_offset());
+  }
+}
+
+}  // namespace
+
+// Linux: mm/madvise.c madvise_willneed()
+void MadviseWillneedPages(Vma& vma, VirtRange range) {
+  if (vma.file == nullptr) {
+    WalkPmds(vma, range, [&](EntryPtr pmd, VirtRange part) { SwapinPtes(vma, pmd, part); });
+  } else {
+    Inode& inode = *vma.file->inode;
+    const uint64_t first = vma.PgoffOf(range.start), last = vma.PgoffOf(range.end - 1);
+    if (inode.kind == InodeKind::kDisk) FilemapReadAhead(inode, first, last - first + 1);
+    if (inode.kind == InodeKind::kShmem) ShmemSwapinRange(inode, first, last);
+  }
+  LruAddDrain(vma.mm->system);
 }
 
 void MlockVmaPages(Vma& vma, VirtRange range) {

@@ -38,7 +38,7 @@ void SwapArea::Free(uint64_t slot) {
 void SwapArea::FreeAndCache(uint64_t slot) {
   const Pfn cached = slots_[slot].cached;
   Free(slot);
-  if (cached.value != 0 && slots_[slot].count == 0 && FolioMapcount(system_, cached) == 0) {
+  if (cached.value != 0 && slots_[slot].count == 0 && (IsFull() || FolioMapcount(system_, cached) == 0)) {
     FolioFreeSwap(system_, cached);
   }
 }
@@ -92,18 +92,33 @@ void FreeSwapCache(System& system, Pfn folio) {
   }
 }
 
+Pfn ReadSwapCacheAsync(System& system, uint64_t slot) {
+  Pfn folio = system.swap->Cached(slot);
+  if (folio.value != 0) {
+    GetFolio(system, folio);
+    return folio;
+  }
+  folio = AllocFolio(system);
+  if (folio.value == 0) return folio;
+  system.pages[folio].Set(kPgSwapBacked);
+  system.swap->ReadIn(slot, folio);
+  system.swap->AddToCache(folio, slot);
+  FolioAddLru(system, folio);
+  return folio;
+}
+
 Pfn ShmemSwapin(Inode& inode, uint64_t index) {
   System& system = *inode.system;
   const uint64_t slot = inode.i_pages[index].swap_offset();
-  const Pfn folio = AllocFolio(system);
+  // Through the swap cache, whose reference becomes the page cache's.
+  const Pfn folio = ReadSwapCacheAsync(system, slot);
   if (folio.value == 0) return folio;
-  system.swap->ReadIn(slot, folio);
+  system.swap->DeleteFromCache(folio);
   Page& page = system.pages[folio];
   page.Set(kPgSwapBacked | kPgDirty);
   page.mapping = reinterpret_cast<uint64_t>(&inode);
   page.SetIndex(index);
   inode.i_pages[index] = CacheEntry::OfPage(folio);
-  FolioAddLru(system, folio);
   system.swap->Free(slot);
   return folio;
 }

@@ -56,6 +56,9 @@ class SwapArea {
 
   uint64_t nr_slots() const { return slots_.size(); }
   uint64_t used() const { return used_; }
+  // More than half of it is used: slots are given back as soon as they can be. Linux: include/linux/swap.h
+  // vm_swap_full()
+  bool IsFull() const { return (slots_.size() - 1 - used_) * 2 < slots_.size() - 1; }
 
  private:
   struct Slot {
@@ -77,6 +80,9 @@ class SwapArea {
 bool FolioFreeSwap(System& system, Pfn folio);
 // The same for a page that has just been unmapped. Linux: mm/swap_state.c free_swap_cache()
 void FreeSwapCache(System& system, Pfn folio);
+// The swap cache's page of a slot that is in use, read in when it is not there; with a reference. Pfn 0 when
+// memory is short. Linux: mm/swap_state.c read_swap_cache_async()
+Pfn ReadSwapCacheAsync(System& system, uint64_t slot);
 // A page of shmem comes back: into the page cache, in place of its swap entry. Pfn 0 when memory is short.
 // Linux: mm/shmem.c shmem_swapin_folio()
 Pfn ShmemSwapin(Inode& inode, uint64_t index);

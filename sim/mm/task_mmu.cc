@@ -223,7 +223,11 @@ void MincoreRange(const Vma& vma, VirtRange range, std::vector<uint8_t>* out) {
   const Arch arch = system.arch;
   const auto unmapped = [&](VirtAddr address) {
     if (vma.file == nullptr) return uint8_t{0};
-    const Pfn page = FilemapGetPage(*vma.file->inode, vma.PgoffOf(address));
+    const auto& pages = vma.file->inode->i_pages;
+    const auto it = pages.find(vma.PgoffOf(address));
+    if (it == pages.end()) return uint8_t{0};
+    // Linux: mm/swap_state.c filemap_get_incore_folio()
+    const Pfn page = it->second.IsSwap() ? system.swap->Cached(it->second.swap_offset()) : it->second.page();
     return static_cast<uint8_t>(page.value != 0 && system.pages[page].Has(kPgUptodate));
   };
   ForEachPmd(vma, range, [&](EntryPtr pmd, VirtRange part) {

@@ -22,13 +22,20 @@ struct Close : p::one<'}'> {};
 
 // ---- maps [START-END] { lines }
 struct BareHex : p::plus<p::xdigit> {};
-struct MapsAddress : p::sor<p::seq<p::sor<Name, Hex>, p::star<p::one<'+'>, Number>>, BareHex> {};
-struct MapsStart : MapsAddress {};
-struct MapsEnd : MapsAddress {};
+// A '-' is of the start's expression when the range's own follows yet.
+struct MapsPlus : p::seq<p::one<'+'>, Number> {};
+struct MapsStartMinus : p::seq<p::one<'-'>, Number, p::at<p::star<MapsPlus>, p::one<'-'>>> {};
+struct MapsEndMinus : p::seq<p::one<'-'>, Number> {};
+struct MapsStartAddress
+    : p::sor<p::seq<p::sor<Name, Hex>, p::star<p::sor<MapsPlus, MapsStartMinus>>>, BareHex> {};
+struct MapsEndAddress : p::sor<p::seq<p::sor<Name, Hex>, p::star<p::sor<MapsPlus, MapsEndMinus>>>, BareHex> {
+};
+struct MapsStart : MapsStartAddress {};
+struct MapsEnd : MapsEndAddress {};
 struct MapsDash : p::one<'-'> {};
 struct MapsRange : p::seq<MapsStart, MapsDash, MapsEnd> {};
-struct RangeStart : MapsAddress {};
-struct RangeEnd : MapsAddress {};
+struct RangeStart : MapsStartAddress {};
+struct RangeEnd : MapsEndAddress {};
 struct Range : p::seq<RangeStart, MapsDash, RangeEnd> {};
 struct Star : p::one<'*'> {};
 struct MapsPerms
@@ -97,9 +104,9 @@ struct FrameRight : FrameOperand {};
 struct Frame : p::seq<W, FrameLeft, W, FrameRelation, W, FrameRight> {};
 
 // ---- shadow ADDRESS { entries }: VADDR[-END]: WORDS [@ FRAME]
-struct ShadowStart : MapsAddress {};
+struct ShadowStart : MapsStartAddress {};
 struct ShadowDash : p::one<'-'> {};
-struct ShadowEnd : MapsAddress {};
+struct ShadowEnd : MapsEndAddress {};
 struct ShadowWord : Word {};
 struct ShadowWords : p::seq<ShadowWord, p::star<Sp1, ShadowWord>> {};
 struct ShadowAt : p::one<'@'> {};

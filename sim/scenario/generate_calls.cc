@@ -132,7 +132,8 @@ void MadviseVma(Generator& g) {
 void MadvisePages(Generator& g) {
   static constexpr const char* kAdvice[] = {
       "MADV_DONTNEED",        "MADV_DONTNEED", "MADV_FREE",   "MADV_POPULATE_READ", "MADV_POPULATE_WRITE",
-      "MADV_DONTNEED_LOCKED", "MADV_COLD",     "MADV_REMOVE", "MADV_WILLNEED",      "MADV_COLLAPSE"};
+      "MADV_DONTNEED_LOCKED", "MADV_COLD",     "MADV_REMOVE", "MADV_WILLNEED",      "MADV_COLLAPSE",
+      "MADV_PAGEOUT",         "MADV_PAGEOUT",  "MADV_PAGEOUT"};
   const RangeText range = g.PickRange();
   g.Emit(fmt::format("madvise({}, {}, {})", range.start, range.len, OneOf(g.random(), kAdvice)));
 }

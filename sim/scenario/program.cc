@@ -287,6 +287,7 @@ class ProgramMaker {
       const absl::StatusOr<uint64_t> value = Number(text);
       if (!value.ok()) return value.status();
       text = fmt::format("{}", *value);
+      if (name == "swap_pages") path = "/swap_pages";  // include/uapi/observe.h
     }
     guest::Step& made = Append(&step, OBSERVE_STEP_WRITE_FILE);
     made.args = {guest::Arg::In(path + '\0'), guest::Arg::In(text)};
@@ -324,8 +325,6 @@ std::string_view WhyNotOn(const Scenario& scenario, bool has_shadowpt) {
     const bool shadowpt = step.kind == StepKind::kCall && step.sys >= Sys::k_shadowpt_open &&
                           step.sys <= Sys::k_shadowpt_page_contents;
     if (shadowpt && !has_shadowpt) return "scenarios about shadowpt, which need the patched kernel";
-    if (step.kind == StepKind::kSet && step.Name() == "swap_pages" && !has_shadowpt)
-      return "scenarios with swap, which need the patched kernel";
     if (step.kind == StepKind::kCall && step.sys == Sys::k_mseal && has_shadowpt)
       return "scenarios about mseal, whose number the patched kernel gave to shadowpt";
   }

@@ -50,8 +50,11 @@ void Runner::AddVictimFile() {
   facts.size_bytes = sizeof(bytes);
   facts.kind = InodeKind::kShmem;
   kernel_->vfs().Add("/victim", facts);
-  if (!scenario_.is_log())
-    kernel_->vfs().Mount("/", {.kind = InodeKind::kShmem, .contents = {}, .real_path = {}});
+  if (scenario_.is_log()) return;
+  kernel_->vfs().Mount("/", {.kind = InodeKind::kShmem, .contents = {}, .real_path = {}});
+  for (const char* path : {"/", "/dev", "/dev/shm", "/proc", "/sys", "/tmp"}) {
+    kernel_->vfs().DeclareDirectory(path);
+  }
 }
 
 absl::StatusOr<Task*> Runner::SpawnVictim(const Step& step, int pid, bool privileged) {
@@ -96,14 +99,18 @@ absl::StatusOr<Task*> Runner::VictimOf(const Step& step) {
   return task;
 }
 
+// The executor writes a byte to the scratch area from outside.
+void Runner::TouchScratch(Mm& mm) {
+  char byte = 0;
+  AccessRemoteVm(mm, VirtAddr(VICTIM_SCRATCH), &byte, 1, true, true);
+}
+
 // After a fork the executor writes to the victims' scratch page, in the child first, so that their use of it
 // later changes nothing.
 void Runner::PartScratch(Task& parent, Task* child) {
   if (child == nullptr || child->mm == parent.mm) return;
-  for (Mm* mm : {child->mm, parent.mm}) {
-    char byte = 0;
-    AccessRemoteVm(*mm, VirtAddr(VICTIM_SCRATCH), &byte, 1, true, true);
-  }
+  TouchScratch(*child->mm);
+  TouchScratch(*parent.mm);
 }
 
 // A call by a victim: what its arguments point to stands in the scratch area, each buffer from the next
@@ -139,6 +146,7 @@ SyscallResult Runner::InvokeVictim(Task& task, const LoweredCall& call) {
     AccessRemoteVm(*task.mm, VirtAddr(VICTIM_SCRATCH + offsets[i]), bytes.data(), bytes.size(), false, true);
     result.outputs.push_back({static_cast<int>(i), std::move(bytes)});
   }
+  if (call.sys == Sys::k_write) TouchScratch(*task.mm);
   return result;
 }
 

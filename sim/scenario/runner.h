@@ -133,6 +133,7 @@ class Runner {
   absl::StatusOr<Task*> SpawnVictim(const Step& step, int pid, bool privileged);
   absl::StatusOr<Task*> VictimOf(const Step& step);
   SyscallResult InvokeVictim(Task& task, const LoweredCall& call);
+  static void TouchScratch(Mm& mm);
   void PartScratch(Task& parent, Task* child);
   void EndVictimStep(int pid_of_step, guest::Outcome* outcome);
   absl::Status Check(const Step& step);

@@ -42,6 +42,30 @@ TEST_P(FilesTest, DirectoriesAreToldFromFiles) {
   EXPECT_EQ(MapFile(0, 1, 2), -19);  // ENODEV
 }
 
+// Linux: fs/namei.c do_mkdirat(), do_rmdir(), do_unlinkat(), path_openat()
+TEST_P(FilesTest, DirectoriesAreMadeAndRemoved) {
+  constexpr uint64_t kRemove = 0x200;
+  const auto at = [&](Sys nr, std::string_view path, uint64_t more) {
+    return Call(nr, {kCwd, 1, more}, {{1, path}});
+  };
+  kernel->vfs().DeclareDirectory("/");
+  EXPECT_EQ(Open("/d/f", kOCreat | kORdwr), Err(Errno::kENOENT));
+  EXPECT_EQ(at(Sys::k_mkdirat, "/d/e", 0755), Err(Errno::kENOENT));
+  EXPECT_EQ(at(Sys::k_mkdirat, "/d", 0755), 0);
+  EXPECT_EQ(at(Sys::k_mkdirat, "/d", 0755), Err(Errno::kEEXIST));
+  EXPECT_EQ(Open("/d/f", kOCreat | kORdwr), 0);
+  EXPECT_EQ(at(Sys::k_mkdirat, "/d/f", 0755), Err(Errno::kEEXIST));
+  EXPECT_EQ(at(Sys::k_mkdirat, "/d/f/g", 0755), Err(Errno::kENOTDIR));
+  EXPECT_EQ(at(Sys::k_unlinkat, "/d", 0), Err(Errno::kEISDIR));
+  EXPECT_EQ(at(Sys::k_unlinkat, "/d", kRemove), Err(Errno::kENOTEMPTY));
+  EXPECT_EQ(at(Sys::k_unlinkat, "/d/f", kRemove), Err(Errno::kENOTDIR));
+  EXPECT_EQ(at(Sys::k_unlinkat, "/d/f", 0), 0);
+  EXPECT_EQ(at(Sys::k_unlinkat, "/d", kRemove), 0);
+  EXPECT_EQ(at(Sys::k_unlinkat, "/d", kRemove), Err(Errno::kENOENT));
+  EXPECT_EQ(Call(Sys::k_openat, {0, 1, 0, 0}, {{1, "x"}}), Err(Errno::kENOTDIR));
+  EXPECT_EQ(Call(Sys::k_read, {static_cast<uint64_t>(Open("/", 0)), 0x400000, 1}), Err(Errno::kEISDIR));
+}
+
 TEST_P(FilesTest, TheLowestFreeDescriptorIsGiven) {
   EXPECT_EQ(Open("/dev/zero", 0), 0);
   EXPECT_EQ(Open("/dev/zero", 0), 1);

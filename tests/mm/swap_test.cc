@@ -53,6 +53,51 @@ TEST_P(Swap, ForkSharesTheSlotAndBothComeBack) {
   parent->Put();
 }
 
+// Linux: mm/madvise.c madvise_willneed()
+TEST_P(Swap, WillneedFillsTheCacheAndLeavesTheEntry) {
+  Mm* mm = m->NewMm();
+  const VirtAddr a = m->Map(*mm, 1);
+  m->Store(*mm, a, 7);
+  Advise(*mm, a, 1, kMadvPageout);
+  const uint64_t slot = PteSwap(arch(), m->PteOf(*mm, a)).offset;
+  EXPECT_EQ(m->system.swap->Cached(slot).value, 0u);
+  Advise(*mm, a, 1, kMadvWillneed);
+  EXPECT_TRUE(IsSwapPte(arch(), m->PteOf(*mm, a)));
+  const Pfn cached = m->system.swap->Cached(slot);
+  EXPECT_NE(cached.value, 0u);
+  m->Check();
+  EXPECT_EQ(m->Byte(*mm, a), 7);
+  EXPECT_EQ(m->PageOf(*mm, a), cached);
+  m->Check();
+  // A page that only the cache has goes with the last entry.
+  Advise(*mm, a, 1, kMadvPageout);
+  Advise(*mm, a, 1, kMadvWillneed);
+  Advise(*mm, a, 1, kMadvDontneed);
+  EXPECT_EQ(m->system.swap->used(), 0u);
+  m->Check();
+  mm->Put();
+}
+
+// Linux: include/linux/swap.h vm_swap_full()
+TEST_P(Swap, MoreThanHalfFullGivesSlotsBackAtOnce) {
+  Mm* parent = m->NewMm();
+  const uint64_t slots = m->system.swap->nr_slots() - 1;
+  const VirtAddr a = m->Map(*parent, slots / 2 + 2);
+  for (uint64_t i = 0; i < slots / 2 + 2; ++i) m->Store(*parent, a + i * kPageSize, 1);
+  Advise(*parent, a, slots / 2 + 2, kMadvPageout);
+  EXPECT_TRUE(m->system.swap->IsFull());
+  Mm* child = m->Fork(*parent);
+  const uint64_t slot = PteSwap(arch(), m->PteOf(*parent, a)).offset;
+  EXPECT_EQ(m->Byte(*parent, a), 1);
+  EXPECT_NE(m->system.swap->Cached(slot).value, 0u);  // the child's entry still names it
+  EXPECT_EQ(m->Byte(*child, a), 1);
+  EXPECT_EQ(m->system.swap->Cached(slot).value, 0u);
+  EXPECT_EQ(m->PageOf(*parent, a), m->PageOf(*child, a));
+  m->Check();
+  child->Put();
+  parent->Put();
+}
+
 TEST_P(Swap, SharedPagesStay) {
   Mm* parent = m->NewMm();
   const VirtAddr a = m->Map(*parent, 1);

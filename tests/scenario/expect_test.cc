@@ -62,6 +62,13 @@ TEST(Expect, MapsOfARangeOnOneLine) {
   ASSERT_EQ(e.lines.size(), 2u);
   EXPECT_EQ(e.lines[1].path, "[heap]");
   EXPECT_EQ(Parse("expect 100 maps { }").lines.size(), 0u);
+  // A '-' within an address: of the start when another follows, of the end always.
+  const Expect minus = Parse("expect 100 maps $top-0x2000-$top-0x1000 { $top-0x2000-$top-0x1000 rw-p }");
+  EXPECT_EQ(minus.address, "$top-0x2000");
+  EXPECT_EQ(minus.end, "$top-0x1000");
+  EXPECT_EQ(minus.lines[0].start, "$top-0x2000");
+  EXPECT_EQ(minus.lines[0].end, "$top-0x1000");
+  EXPECT_EQ(Parse("expect 100 maps $a-0x3000+0x10 { }").address, "$a");
 }
 
 TEST(Expect, EntriesOfAShadowPageTable) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The vdso and its data pages. Linux: arch/x86/entry/vdso/vma.c, arch/arm64/kernel/vdso.c
+// Not modelled: what they hold. The text is code of the very build of the kernel, the data the clock of the
+// moment; here both are zeros. No call of the model looks at them.
 #pragma once
 
 #include "sim/kernel/task.h"
