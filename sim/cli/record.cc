@@ -31,6 +31,7 @@
 
 #include "fmt/format.h"
 #include "sim/cli/record_env.h"
+#include "sim/cli/record_faults.h"
 #include "sim/cli/record_follow.h"
 #include "sim/cli/text.h"
 
@@ -46,7 +47,7 @@ struct RecordOptions {
   std::string folder;
   std::vector<std::string> command;
   int hold_ms = 300;
-  bool gzip = false;
+  bool gzip = false, faults = false;
 };
 
 int Fail(const std::string& message) {
@@ -166,7 +167,8 @@ struct Outcome {
   double worst_wait_ms = 0;  // the longest time between two looks
 };
 
-Outcome Follow(pid_t strace, HeldProcesses* held) {
+// `faults` may be null.
+Outcome Follow(pid_t strace, HeldProcesses* held, FaultTrace* faults) {
   constexpr timespec kPause = {0, 3'000'000};
   Outcome outcome;
   ProgressLine progress;
@@ -174,6 +176,7 @@ Outcome Follow(pid_t strace, HeldProcesses* held) {
     const pid_t done = waitpid(strace, &outcome.status, WNOHANG);
     if (done == strace || (done < 0 && errno != EINTR)) return outcome;
     if (outcome.written) outcome.written = held->Look();
+    if (faults != nullptr) faults->Drain();
     progress.Show(*held);
     nanosleep(&kPause, nullptr);
     const Clock::time_point now = Clock::now();
@@ -212,6 +215,22 @@ bool WriteText(const std::string& path, std::string_view text) {
   out << text;
   out.close();
   return out.good();
+}
+
+// Writes `faults`. False when that failed.
+bool WriteFaults(const std::string& folder, FaultTrace& trace, const HeldProcesses& held) {
+#ifdef __x86_64__
+  constexpr Arch kHostArch = Arch::kX86_64;
+#else
+  constexpr Arch kHostArch = Arch::kArm64;
+#endif
+  trace.Drain();
+  bool lost = false;
+  const std::string text =
+      FaultsText(trace.text(), ReadText(folder + "/strace.log"), held.exec_pages(), kHostArch, &lost);
+  if (lost)
+    fmt::print(stderr, "mmsim record: page faults were lost: there were more than the buffer holds\n");
+  return WriteText(folder + "/faults", text);
 }
 
 // Replaces strace.log by strace.log.gz, the same bytes for the same text.
@@ -291,13 +310,18 @@ int Record(RecordOptions options) {
 
   // Orphans of the program become children of this process, whose /proc it may then still read.
   prctl(PR_SET_CHILD_SUBREAPER, 1);
+  std::string no_faults;
+  const std::unique_ptr<FaultTrace> faults = options.faults ? FaultTrace::Start(&no_faults) : nullptr;
+  if (!no_faults.empty()) fmt::print(stderr, "mmsim record: page faults are not recorded: {}\n", no_faults);
   const pid_t pid = Start(StraceArgs(options, strace, IsStatic(program)));
   if (pid < 0) return Fail("cannot fork");
-  HeldProcesses held(pid, options.folder);
-  const Outcome outcome = Follow(pid, &held);
+  if (faults != nullptr) faults->LeaveOut(pid);
+  HeldProcesses held(pid, options.folder, faults != nullptr);
+  const Outcome outcome = Follow(pid, &held, faults.get());
   const LogCounts log = CountLog(log_path);
   if (log.lines == 0) return Fail("strace recorded nothing; is ptrace permitted here?");
-  if (!outcome.written) return Fail(fmt::format("cannot write to {}", shown));
+  if (!outcome.written || (faults != nullptr && !WriteFaults(options.folder, *faults, held)))
+    return Fail(fmt::format("cannot write to {}", shown));
   const int complaints = Complain(held, log, options, outcome);
   if (options.gzip && !Compress(log_path)) return Fail(fmt::format("cannot compress {}/strace.log", shown));
   fmt::print(stderr, "mmsim record: {}: {} processes, {} starts, {} ends, {} lines; {} {}\n", shown,
@@ -317,6 +341,9 @@ void AddRecordCommand(CLI::App& app, int& exit_status) {
   record->add_option("--hold", options->hold_ms, "how long a process is held for its maps to be read, in ms")
       ->check(CLI::Range(10, 60'000))
       ->capture_default_str();
+  record->add_flag(
+      "--faults", options->faults,
+      "record page faults and final pages too: root, and tracefs, which x86-64 alone has them in");
   record->add_flag("--gzip", options->gzip, "keep strace.log.gz in place of strace.log");
   record->footer("Example: mmsim record /tmp/sort -- sort /etc/services");
   record->callback([options, &exit_status] { exit_status = Record(*options); });

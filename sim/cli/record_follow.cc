@@ -133,8 +133,16 @@ void HeldProcesses::FindNew() {
 bool HeldProcesses::Copy(pid_t pid, const std::string& task, const std::string& signature,
                          const std::string& name, bool* copied) {
   const std::string maps = ReadProc(fmt::format("/proc/{}/maps", pid));
+  const bool is_end = name.starts_with("end.");
+  std::string pages;
+  std::vector<uint64_t> made;
+  if (with_pages_ && is_end) pages = PagemapText(pid, maps);
+  if (with_pages_ && !is_end) made = PresentPages(pid, maps, "[stack]");
   *copied = !maps.empty() && StopOf(task).signature == signature;
-  return !*copied || WriteFile(folder_ + "/" + name, maps);
+  if (!*copied) return true;
+  if (with_pages_ && is_end && !WriteFile(fmt::format("{}/pagemap.{}", folder_, pid), pages)) return false;
+  if (with_pages_ && !is_end) exec_pages_[{pid, seen_[pid].execs}] = std::move(made);
+  return WriteFile(folder_ + "/" + name, maps);
 }
 
 bool HeldProcesses::LookAtThread(pid_t pid, const std::string& task, Tracked* process) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Watches the processes that strace holds, and copies their /proc/PID/maps at the two moments that a
-// recording needs: just after an exec, and at the final exit_group.
+// recording needs: just after an exec, and at the final exit_group; asked for them, the pages too.
 //
 // strace holds a thread by not resuming it from a ptrace stop (`-e inject=...:delay_...`). A held thread
 // shows its system call and arguments in /proc/PID/task/TID/syscall and state `t`, and it stays so: its count
@@ -19,12 +19,15 @@
 #include <set>
 #include <string>
 
+#include "sim/cli/record_faults.h"
+
 namespace mmsim::cli {
 
 class HeldProcesses {
  public:
   // `strace` is the tracer; files go to `folder`.
-  HeldProcesses(pid_t strace, std::string folder) : strace_(strace), folder_(std::move(folder)) {}
+  HeldProcesses(pid_t strace, std::string folder, bool with_pages)
+      : strace_(strace), folder_(std::move(folder)), with_pages_(with_pages) {}
 
   // One look at every process that strace traces. False when a file could not be written.
   bool Look();
@@ -35,6 +38,8 @@ class HeldProcesses {
     bool has_end = false;  // end file written
   };
   const std::map<pid_t, Seen>& seen() const { return seen_; }
+  // Of the images whose starts were caught: the pages of the stack that exec had made.
+  const ExecPages& exec_pages() const { return exec_pages_; }
   int nr_starts() const { return nr_starts_; }
   int nr_ends() const { return nr_ends_; }
 
@@ -53,6 +58,8 @@ class HeldProcesses {
 
   const pid_t strace_;
   const std::string folder_;
+  const bool with_pages_;
+  ExecPages exec_pages_;
   std::set<pid_t> foreign_;  // not traced by this strace
   std::map<pid_t, Tracked> tracked_;
   std::map<pid_t, Seen> seen_;

@@ -46,7 +46,8 @@ int RunVerify(Request& request) {
     for (const std::string& finding : result->audit) fmt::print(stderr, "{}: validator: {}\n", dir, finding);
     unsound |= !result->audit.empty();
     if (request.verbose) {
-      fmt::print("{}: {} of {} processes identical{}{}\n", dir, result->identical, result->processes,
+      fmt::print("{}: {} of {} processes identical{}{}{}\n", dir, result->identical, result->processes,
+                 result->pages == 0 ? "" : fmt::format(", the pages of {} compared", result->pages),
                  result->skipped.empty() ? "" : "; not modelled: ", result->skipped);
     }
   }

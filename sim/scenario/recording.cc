@@ -54,7 +54,7 @@ ListingName ParseName(std::string_view name) {
     return true;
   };
   const std::string_view role = name.substr(0, name.find('.'));
-  if (role != "start" && role != "end") return out;
+  if (role != "start" && role != "end" && role != "pagemap") return out;
   name.remove_prefix(std::min(role.size() + 1, name.size()));
   if (!take(&out.pid)) return out;
   if (role == "start" && name.size() > 1 && name[0] == '.') {
@@ -134,8 +134,23 @@ absl::StatusOr<Recording> LoadRecording(const std::string& folder) {
       recording.env = ParseEnv(*text, path);
       recording.has_env = true;
     }
+    if (name == "faults") {
+      const absl::StatusOr<std::string> text = ReadFile(path);
+      if (!text.ok()) return text.status();
+      absl::StatusOr<std::vector<RecordedFault>> faults = ParseFaults(*text, path);
+      if (!faults.ok()) return faults.status();
+      recording.faults = *std::move(faults);
+    }
     const ListingName parts = ParseName(name);
     if (parts.role.empty()) continue;
+    if (parts.role == "pagemap") {
+      const absl::StatusOr<std::string> text = ReadFile(path);
+      if (!text.ok()) return text.status();
+      absl::StatusOr<std::vector<RecordedPages>> pages = ParsePagemap(*text, path);
+      if (!pages.ok()) return pages.status();
+      recording.processes[parts.pid].pages = *std::move(pages);
+      continue;
+    }
     absl::StatusOr<RecordedListing> listing = LoadListing(path);
     if (!listing.ok()) return listing.status();
     RecordedProcess& process = recording.processes[parts.pid];

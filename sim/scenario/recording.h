@@ -4,8 +4,8 @@
 //   strace.log or strace.log.gz   what `strace -f -y` wrote, unmodified
 //   start.PID, start.PID.N        /proc/PID/maps just after the first, the Nth exec of process PID
 //   end.PID                       /proc/PID/maps while PID was held at its exit_group; none for a process
-//   that died of a
-//                                 signal
+//                                 that died of a signal
+//   faults, pagemap.PID           page faults, and the pages that were there at the end (recorded_faults.h)
 //   env                           the machine, a line a fact: `NAME VALUE...`
 //
 // A process that never executed anything has no start: it continues from its parent. Everything but the log
@@ -35,6 +35,7 @@
 #include "absl/status/statusor.h"
 #include "mmsim/types.h"
 #include "sim/kernel/procfs.h"
+#include "sim/scenario/recorded_faults.h"
 
 namespace mmsim::scenario {
 
@@ -73,12 +74,14 @@ struct RecordedListing {
 struct RecordedProcess {
   std::map<int, RecordedListing> starts;  // by the number of the exec, from 1
   std::optional<RecordedListing> end;
+  std::optional<std::vector<RecordedPages>> pages;  // at the end
 };
 
 struct Recording {
   std::string folder;
   std::string log;  // the path of strace.log or strace.log.gz
   bool has_env = false;
+  std::optional<std::vector<RecordedFault>> faults;
   RecordedEnv env;
   std::map<int, RecordedProcess> processes;  // those with a start or an end
 

@@ -56,7 +56,7 @@ absl::StatusOr<Task*> Runner::AttachInTheMiddle(const Step& step) {
 bool Runner::LearnBefore(Task& task, const Step& step) {
   KnowDescriptors(task, call_);
   LearnRegion(task, step, call_);
-  TouchAsLogged(task, step, call_);
+  if (options_.recorded == nullptr || !options_.recorded->KnowsFaults()) TouchAsLogged(task, step, call_);
   const bool waits = step.sys == Sys::k_wait4 && step.result == ResultKind::kValue && step.value > 0;
   const bool names_itself =
       step.sys == Sys::k_set_tid_address || step.sys == Sys::k_getpid || step.sys == Sys::k_gettid;
@@ -81,6 +81,10 @@ absl::StatusOr<bool> Runner::DoCall(const Step& step, guest::Outcome* outcome) {
   const absl::StatusOr<Task*> caller = CallerOf(step);
   if (!caller.ok()) return caller.status();
   Task* task = *caller;
+  if (is_log && options_.recorded != nullptr) {
+    const bool executes = IsExec(step.sys) && step.result == ResultKind::kValue && step.value == 0;
+    options_.recorded->BeforeCall(*kernel_, step.pid, executes);
+  }
   if (task == nullptr) return false;
   // A call that is newer than the strace that logged it comes by its number: syscall_0x1ce(...).
   const Sys sys = step.sys == kSysByNumber

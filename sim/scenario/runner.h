@@ -42,6 +42,10 @@ struct RecordedMaps {
   virtual std::string Start(int pid, int nth) = 0;
   // Called just before process `pid` leaves (exit_group) with its address space still there.
   virtual void AtEnd(Kernel& kernel, const Task& task, const Step& step) = 0;
+  // Whether page faults were recorded: then nothing else counts as touched.
+  virtual bool KnowsFaults() const { return false; }
+  // Just before the thread makes its next call; `executes`: a new program.
+  virtual void BeforeCall(Kernel& /*kernel*/, int /*thread*/, bool /*executes*/) {}
 };
 
 struct RunnerOptions {

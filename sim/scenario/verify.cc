@@ -9,6 +9,7 @@
 #include "sim/audit/validator.h"
 #include "sim/kernel/procfs.h"
 #include "sim/scenario/lower.h"
+#include "sim/scenario/recorded_faults.h"
 #include "sim/scenario/recorded_machine.h"
 #include "sim/scenario/recording.h"
 #include "sim/scenario/shapes.h"
@@ -121,7 +122,15 @@ const Step* CauseOf(const Scenario& scenario, Kernel& kernel, const Step& end, V
 class Listings : public RecordedMaps {
  public:
   Listings(const Recording& recording, const Scenario& scenario, VerifyResult* result)
-      : recording_(recording), scenario_(scenario), result_(result) {}
+      : recording_(recording),
+        scenario_(scenario),
+        result_(result),
+        faults_(recording.faults.value_or(std::vector<RecordedFault>())) {}
+
+  bool KnowsFaults() const override { return recording_.faults.has_value(); }
+  void BeforeCall(Kernel& kernel, int thread, bool executes) override {
+    faults_.BeforeCall(kernel, thread, executes);
+  }
 
   std::string Start(int pid, int nth) override {
     const RecordedListing* start = recording_.Start(pid, nth);
@@ -138,7 +147,7 @@ class Listings : public RecordedMaps {
     size_t i = 0;
     while (i < recorded.size() && i < replayed.size() && Same(recorded[i], replayed[i])) ++i;
     if (i == recorded.size() && i == replayed.size()) {
-      ++result_->identical;
+      ComparePages(task);
       return;
     }
     const auto line = [i](const std::vector<Comparable>& lines) {
@@ -155,6 +164,22 @@ class Listings : public RecordedMaps {
     }
     result_->differences.push_back(std::move(difference));
     causes_.push_back(cause != nullptr ? cause->first_line : 0);
+  }
+
+  // Of a process whose maps are identical.
+  void ComparePages(const Task& task) {
+    const auto& pages = recording_.processes.at(task.tgid).pages;
+    std::string difference;
+    if (KnowsFaults() && pages.has_value()) {
+      ++result_->pages;
+      difference = DifferenceOfPages(*pages, task);
+    }
+    if (difference.empty()) {
+      ++result_->identical;
+      return;
+    }
+    result_->differences.push_back(fmt::format("process {}: {}", task.tgid, difference));
+    causes_.push_back(0);
   }
 
   // Differences at a line where the rule of what counts as touched decided something are said to hang on it.
@@ -178,6 +203,7 @@ class Listings : public RecordedMaps {
   const Recording& recording_;
   const Scenario& scenario_;
   VerifyResult* result_;
+  FaultReplay faults_;
   std::vector<uint32_t> causes_;  // of the differences, by line; 0: not told
   std::set<int> compared_;
 };

@@ -2,7 +2,9 @@
 // A recording of a real program (a folder that `mmsim record` wrote) replayed on the simulated kernel, and
 // the maps of every process at its end compared with the recorded ones, line by line: address range,
 // permissions, offset and path. Left out of the comparison: [vvar], [vvar_vclock], [vdso] and [vsyscall]
-// lines, and the lower bound of [stack], which depends on accesses that strace does not log.
+// lines, and the lower bound of [stack], which depends on accesses that strace does not log. Where page
+// faults were recorded, the anonymous pages are compared too: which are there, in memory or swap, and which
+// nobody else has.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +32,7 @@ struct VerifyResult {
   std::vector<std::string> differences;  // the first one of each process that is not identical
   std::vector<std::string> audit;        // what the validator found
   std::string skipped;                   // "brk 2, ...": calls that the model lacks
+  uint64_t pages = 0;                    // processes whose pages were compared too: with faults recorded
 };
 
 // Replays the folder `dir`. An error is a folder or a log that cannot be read.
