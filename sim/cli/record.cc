@@ -249,7 +249,19 @@ bool Compress(const std::string& path) {
   return good && unlink(path.c_str()) == 0;
 }
 
-// Prints what is missing; the number of lines printed.
+// The maps that were seen of a process of which some were missed: of which exec they are is not known, and a
+// program's ELF file tells more than the maps of another.
+void RemoveStarts(const std::string& folder, int pid) {
+  namespace fs = std::filesystem;
+  const std::string name = fmt::format("start.{}", pid);
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    const std::string file = it->path().filename().string();
+    if (file == name || file.starts_with(name + ".")) fs::remove(it->path(), error);
+  }
+}
+
+// Prints what is missing, and takes away what is of no use without it; the number of lines printed.
 int Complain(const HeldProcesses& held, const LogCounts& log, const RecordOptions& options,
              const Outcome& outcome) {
   int complaints = 0;
@@ -260,7 +272,10 @@ int Complain(const HeldProcesses& held, const LogCounts& log, const RecordOption
   for (const auto& [pid, execs] : log.execs) {
     const auto seen = held.seen().find(pid);
     const int starts = seen == held.seen().end() ? 0 : seen->second.starts;
-    if (starts != execs) say(fmt::format("process {}: {} of {} start maps", pid, starts, execs));
+    if (starts == execs) continue;
+    say(fmt::format("process {}: {} of {} start maps: left out, since nothing tells whose they are", pid,
+                    starts, execs));
+    RemoveStarts(options.folder, pid);
   }
   for (const auto& [pid, ends] : log.ends) {
     const auto seen = held.seen().find(pid);

@@ -193,24 +193,23 @@ bool FrameContents::MustBePage(std::span<const uint8_t> in, uint8_t fill) {
   return static_cast<int64_t>(in.size()) - std::count(in.begin(), in.end(), fill) > kMaxBytes;
 }
 
-// A frame of `fill` but for at most kMaxInline bytes at `offset`.
-uint64_t FrameContents::InlineWord(std::span<const uint8_t> bytes, uint32_t offset, uint8_t fill) {
-  const uint64_t uniform = uint64_t{fill} << kFillShift;
-  if (bytes.empty()) return uniform;
-  uint64_t value = 0;
-  std::copy(bytes.begin(), bytes.end(), reinterpret_cast<uint8_t*>(&value));
-  return value << kValueShift | uniform | uint64_t{offset} << kOffsetShift | bytes.size();
-}
-
 // Onto a uniform frame, or one with a few bytes aside.
 void FrameContents::WriteSmall(uint64_t frame, uint64_t word, uint32_t offset, std::span<const uint8_t> in) {
+  // The fill, but for at most kMaxInline bytes at `at`.
+  const auto inline_word = [word](std::span<const uint8_t> bytes, uint32_t at) {
+    const uint64_t uniform = uint64_t{FillOf(word)} << kFillShift;
+    if (bytes.empty()) return uniform;
+    uint64_t value = 0;
+    std::copy(bytes.begin(), bytes.end(), reinterpret_cast<uint8_t*>(&value));
+    return value << kValueShift | uniform | uint64_t{at} << kOffsetShift | bytes.size();
+  };
   const uint64_t nr_old = word & kFormMask;
   const uint32_t old_offset = static_cast<uint32_t>(word >> kOffsetShift) & (kPageSize - 1);
   if (nr_old == 0) {
     in = Trim(in, FillOf(word), offset);
     if (in.empty()) return;
     if (in.size() <= kMaxInline) {
-      WordRef(frame) = InlineWord(in, offset, FillOf(word));
+      WordRef(frame) = inline_word(in, offset);
       return;
     }
   }
@@ -232,7 +231,7 @@ void FrameContents::WriteSmall(uint64_t frame, uint64_t word, uint32_t offset, s
       Trim(std::span<const uint8_t>(together, end - start), FillOf(word), at);
   uint64_t& ref = WordRef(frame);
   if (rest.size() <= kMaxInline) {
-    ref = InlineWord(rest, at, FillOf(word));
+    ref = inline_word(rest, at);
     return;
   }
   InlineToSparse(ref);
