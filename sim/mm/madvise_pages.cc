@@ -177,8 +177,8 @@ void ColdOrPageoutPteRange(const PageWalk& w, EntryPtr pmd, VirtRange range, boo
     address += (nr - 1) * kPageSize;
     pte += nr - 1;
   }
-  // list_add() puts the last one first.
-  for (auto it = isolated.rbegin(); it != isolated.rend(); ++it) ReclaimFolio(w.system, *it);
+  // Linux: mm/vmscan.c reclaim_pages(), which turns the list twice: the first one comes first.
+  for (const Pfn folio : isolated) ReclaimFolio(w.system, folio);
 }
 
 // Linux: the huge part of madvise_cold_or_pageout_pte_range(); false when the PTEs are to be walked.

@@ -75,8 +75,10 @@ void Generator::Settings() {
     EmitLine(fmt::format("limit RLIMIT_{} {:#x}", OneOf(random_, kLimits),
                          random_.Between(0, 0x400) * 0x1000 + 0x40000));
   }
-  // Too small for a huge page in one piece, and for the kernel to keep free slots apart.
-  if (options_.about == About::kPages && random_.Percent(60)) EmitLine("set swap_pages 300");
+  // Too small for a huge page in one piece, and for the kernel to keep free slots apart; now and then soon
+  // full.
+  if (options_.about == About::kPages && random_.Percent(60))
+    EmitLine(random_.Percent(75) ? "set swap_pages 300" : "set swap_pages 12");
   if (random_.Percent(options_.about == About::kPages ? 25 : 10)) {
     static constexpr const char* kModes[] = {"always", "madvise", "never"};
     EmitLine("set transparent_hugepage " + OneOf(random_, kModes));

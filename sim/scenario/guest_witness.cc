@@ -5,6 +5,8 @@
 #include <charconv>
 
 #include "fmt/format.h"
+#include "sim/kernel/procfs.h"
+#include "sim/mm/task_mmu.h"
 
 namespace mmsim::scenario {
 namespace {
@@ -23,6 +25,20 @@ uint64_t Kib(std::string_view text, std::string_view name) {
     std::from_chars(text.data() + digits, text.data() + text.size(), value);
   }
   return value;
+}
+
+// Whether the area at an address is soft-dirty, and so each of its pages, there or not. Linux:
+// fs/proc/task_mmu.c pagemap_pte_hole()
+bool AreaIsSoftDirty(std::string_view smaps, uint64_t address) {
+  bool here = false;
+  while (!smaps.empty()) {
+    const std::string_view line = smaps.substr(0, smaps.find('\n'));
+    smaps.remove_prefix(std::min(line.size() + 1, smaps.size()));
+    MapsLine area;
+    if (ParseMapsLine(line, &area)) here = area.start <= address && address < area.end;
+    if (here && line.starts_with("VmFlags:")) return line.find(" sd") != std::string_view::npos;
+  }
+  return false;
 }
 
 }  // namespace
@@ -77,7 +93,8 @@ absl::StatusOr<uint64_t> GuestWitness::PagemapEntry(int pid, uint64_t address) {
   const uint64_t page = address & ~uint64_t{0xfff};
   const auto at = std::lower_bound(pages.begin(), pages.end(), page,
                                    [](const observe_page& p, uint64_t vaddr) { return p.vaddr < vaddr; });
-  return at != pages.end() && at->vaddr == page ? at->entry : 0;
+  if (at != pages.end() && at->vaddr == page) return at->entry;
+  return AreaIsSoftDirty((*space)->smaps, page) ? kPmSoftDirty : 0;  // the executor leaves such out
 }
 
 absl::StatusOr<uint64_t> GuestWitness::PageCount(uint64_t pfn) {
