@@ -9,7 +9,7 @@
 namespace mmsim::scenario {
 
 // Changes whenever the same seed gives another scenario.
-inline constexpr int kGeneratorVersion = 3;
+inline constexpr int kGeneratorVersion = 4;
 
 enum class About : uint8_t {
   kAddressSpace,  // calls that shape address spaces, and accesses

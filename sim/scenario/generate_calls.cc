@@ -277,6 +277,16 @@ void Look(Generator& g) {
   g.Emit(fmt::format("msync({}, {}, {})", range.start, range.len, OneOf(r, kFlags)));
 }
 
+// Soft-dirty bits are cleared, and with them rights to write. (The other numbers make pages old, and when
+// they are young again is the TLB's to say.)
+void ClearRefs(Generator& g) {
+  if (g.limited()) return;
+  const std::string fd = g.NewName('r');
+  g.Emit("openat(AT_FDCWD, \"/proc/self/clear_refs\", O_WRONLY)", fd);
+  g.Emit(fmt::format("write({}, \"4\", 1)", fd));
+  g.Emit(fmt::format("close({})", fd));
+}
+
 void Seal(Generator& g) {
   const RangeText range = g.PickRange();
   g.Emit(fmt::format("mseal({}, {}, 0)", range.start, range.len));
@@ -307,6 +317,7 @@ const std::vector<Verb>& Verbs() {
       {Limit, 3, 1},
       {Look, 2, 3},
       {Seal, 1, 0},
+      {ClearRefs, 0, 2},
   };
   return *kVerbs;
 }

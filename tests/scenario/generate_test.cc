@@ -50,7 +50,7 @@ TEST(Generate, TheSameForTheSameSeed) {
   EXPECT_EQ(Generate(options), Generate(options));
   EXPECT_NE(Generate(options), Generate({.seed = 6, .steps = 50, .about = About::kPages}));
   EXPECT_TRUE(
-      Generate(options).starts_with("# mmsim generate, version 3: --seed 5 --steps 50 --about pages\n"));
+      Generate(options).starts_with("# mmsim generate, version 4: --seed 5 --steps 50 --about pages\n"));
 }
 
 }  // namespace
