@@ -20,7 +20,7 @@
 #include <stdint.h>
 #endif
 
-#define OBSERVE_VERSION 1
+#define OBSERVE_VERSION 2
 
 /* The most arguments of a call, and the bytes that all IN and OUT buffers of one step may take, each rounded
  * up to 16. */
@@ -94,6 +94,7 @@ enum observe_step_kind {
 #define OBSERVE_FRAMES 0x8 /* /proc/kpagecount and /proc/kpageflags; needs OBSERVE_PAGES */
 #define OBSERVE_FAULTS \
   0x10 /* error codes of every page fault of the step, where the kernel has the tracepoint */
+#define OBSERVE_SHADOW 0x20 /* the entries of the open shadow page table, where the kernel has one */
 
 enum observe_arg_kind {
   OBSERVE_ARG_LITERAL = 0, /* value */
@@ -106,6 +107,7 @@ enum observe_arg_kind {
   OBSERVE_ARG_OUT =
       3, /* the address of value bytes of the scratch area (zeroed); they come back afterwards */
   OBSERVE_ARG_BUFFER = 4, /* the address of the buffer of argument `ref` (IN or OUT), plus value */
+  OBSERVE_ARG_LOADED = 5, /* what LOAD step `ref` found, as a little-endian number, plus value */
 };
 #define OBSERVE_ARG_ALSO_OUT 0x1
 
@@ -119,7 +121,7 @@ struct observe_arg {
 /* Eight bytes of an IN buffer that only the guest knows: written over the buffer before it is used. */
 struct observe_patch {
   uint16_t arg;  /* which IN argument */
-  uint16_t kind; /* OBSERVE_ARG_LITERAL, _RESULT or _BUFFER */
+  uint16_t kind; /* OBSERVE_ARG_LITERAL, _RESULT, _LOADED or _BUFFER */
   uint32_t ref;
   uint64_t value;
   uint64_t offset; /* in the IN buffer, in bytes */
@@ -194,6 +196,7 @@ enum observe_chunk_kind {
   OBSERVE_CHUNK_FAULTS = 7, /* observe_fault[], in the order in which they were taken */
   OBSERVE_CHUNK_DIED = 8,   /* observe_died[]: victims that ended during the step, the stepped one included */
   OBSERVE_CHUNK_HELLO = 9,  /* observe_hello, then the kernel's release as text */
+  OBSERVE_CHUNK_SHADOW = 10, /* id: entries of the open table; observe_shadow[] ascending: what changed */
 };
 
 /* Followed by `bytes` bytes, and padding to a multiple of 8. */
@@ -236,6 +239,16 @@ struct observe_fault {
   uint64_t error; /* x86-64: the error code */
   uint32_t user;  /* 0: taken in the kernel, by a system call that touched user memory */
   uint32_t process;
+};
+
+#define OBSERVE_SHADOW_CLOSED (~(uint64_t)0)
+/*
+ * An entry of the shadow page table (shadowpt.h) as it stands in the kernel's memory, wherever it is mapped.
+ * index == OBSERVE_SHADOW_CLOSED: no table is open any more. A table that was opened is reported whole.
+ */
+struct observe_shadow {
+  uint64_t index;
+  uint64_t vaddr, pfn, state_flags;
 };
 
 struct observe_died {

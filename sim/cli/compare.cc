@@ -12,6 +12,7 @@
 #include "sim/cli/replay.h"
 #include "sim/cli/report.h"
 #include "sim/cli/scenario_files.h"
+#include "sim/guest/patched.h"
 #include "sim/scenario/lockstep.h"
 
 namespace mmsim::cli {
@@ -19,7 +20,7 @@ namespace {
 
 struct Request {
   std::vector<std::string> paths, archs = {"x86_64"};
-  std::string differences;
+  std::string with = "packaged", mutant, differences;
   bool audit = false, without_smaps = false;
 };
 
@@ -55,14 +56,23 @@ absl::Status CompareAgain(const scenario::Reference& reference, const std::vecto
   return absl::OkStatus();
 }
 
+absl::StatusOr<scenario::Reference> Boot(Arch arch, const Request& request) {
+  if (request.with == "packaged") return scenario::BootReference(arch);
+  const absl::StatusOr<std::string> image = guest::PatchedKernel(
+      arch, request.mutant, [](std::string_view line) { fmt::print(stderr, "{}\n", line); });
+  if (!image.ok()) return image.status();
+  return scenario::BootReference(arch, *image);
+}
+
 absl::Status CompareOn(Arch arch, const Request& request, const Scenarios& scenarios,
                        scenario::KnownDifferences* known, scenario::ComparisonCount* total) {
-  const absl::StatusOr<scenario::Reference> reference = scenario::BootReference(arch);
+  const absl::StatusOr<scenario::Reference> reference = Boot(arch, request);
   if (!reference.ok()) return reference.status();
   scenario::LockstepOptions options;
   options.arch = arch;
   options.audit = request.audit;
   options.known = known;
+  if (request.with == "patched") options.observe |= OBSERVE_FAULTS;
   if (request.without_smaps) options.observe &= ~uint32_t{OBSERVE_SMAPS};
   Progress progress(scenarios.size());
   progress.Next(ArchName(arch));
@@ -133,6 +143,13 @@ void AddCompareCommand(CLI::App& app, int& exit_status) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::IsMember({"x86_64", "arm64"}));
+  command
+      ->add_option("--with", request->with,
+                   "packaged: Debian's 6.12; patched: the one with the shadowpt calls (tests/differential)")
+      ->check(CLI::IsMember({"packaged", "patched"}))
+      ->capture_default_str();
+  command->add_option("--mutant", request->mutant,
+                      "with the patched kernel, broken on purpose: a file of tests/differential/mutants");
   command->add_option("--differences", request->differences,
                       "a file of deliberate differences, each of which must match something");
   command->add_flag("--audit", request->audit, "run the validator after each step");

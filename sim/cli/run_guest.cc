@@ -15,8 +15,9 @@ int RunOnGuest(const RunRequest& request, guest::Guest& guest, const scenario::S
                scenario.profile());
     return kExitOk;
   }
-  if (const std::string_view why_not = scenario::WhyNotOn(scenario, false); !why_not.empty()) {
-    fmt::print("{}: not for the guest, as are all {}\n", scenario.file(), why_not);
+  const std::string_view why_not = scenario::WhyNotOn(scenario, (guest.features() & OBSERVE_SHADOW) != 0);
+  if (!why_not.empty()) {
+    fmt::print("{}: not for the guest: it is one of the {}\n", scenario.file(), why_not);
     return kExitOk;
   }
   StatePrinter printer(request);

@@ -7,6 +7,7 @@
 #include "faults.h"
 #include "files.h"
 #include "pages.h"
+#include "shadow.h"
 #include "spaces.h"
 #include "steps.h"
 #include "uapi/victim.h"
@@ -68,7 +69,7 @@ static void SayHello(void) {
       .page_size = 4096,
       .scratch_bytes = VICTIM_SCRATCH_BYTES,
       .features = OBSERVE_MAPS | OBSERVE_SMAPS | OBSERVE_PAGES | OBSERVE_FRAMES |
-                  (FaultsThere() ? OBSERVE_FAULTS : 0),
+                  (FaultsThere() ? OBSERVE_FAULTS : 0) | (ShadowThere() ? OBSERVE_SHADOW : 0),
   };
   const size_t length = StringLength(names.release);
   memcpy(hello + 1, names.release, length);
@@ -82,6 +83,7 @@ static __attribute__((noreturn)) void RunExecutor(void) {
   CALL3(__NR_sched_setaffinity, 0, sizeof(first_cpu), &first_cpu);
   OpenChannel();
   OpenFrameFiles();
+  OpenShadowMemory();
   ReserveSpaces();
   InitSteps();
   SayHello();

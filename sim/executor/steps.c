@@ -7,6 +7,7 @@
 #include "faults.h"
 #include "files.h"
 #include "pages.h"
+#include "shadow.h"
 #include "spaces.h"
 #include "victims.h"
 
@@ -14,6 +15,7 @@
 #define MAX_LOAD (1ul << 24)   // bytes of one LOAD, STORE or READ_FILE
 
 static int64_t* results;
+static uint64_t *loaded, last_loaded;  // what the steps, and the last one, read
 static uint32_t nr_steps;
 static struct observe_report* report;
 static int last_pid_fd;
@@ -47,6 +49,10 @@ static int Resolve(uint16_t kind, uint32_t ref, uint64_t value, uint64_t buffer_
     case OBSERVE_ARG_RESULT:
       if (ref >= nr_steps) return Refuse(OBSERVE_REFUSED_REFERENCE);
       *result = (uint64_t)results[ref] + value;
+      return 1;
+    case OBSERVE_ARG_LOADED:
+      if (ref >= nr_steps) return Refuse(OBSERVE_REFUSED_REFERENCE);
+      *result = loaded[ref] + value;
       return 1;
     case OBSERVE_ARG_BUFFER:
       if (ref >= now.step->nargs ||
@@ -207,6 +213,7 @@ static int Call(void) {
   v = FindVictim(now.step->process);
   if (run.made) PartScratch(v, FindVictim(run.made));
   if (run.ending != OBSERVE_ENDING_DONE || !v) return 1;
+  if (!v->executed) NoteShadowCall(v->space, v->group, number, now.values[1], (int64_t)RegResult(&v->regs));
   report->result = v->executed ? 0 : (int64_t)RegResult(&v->regs);
   // It may have been to clear_refs, which makes the page of the stubs old: until when, the TLB decides.
   if (number == __NR_write) WriteMemory(v->space, VICTIM_SCRATCH, "", 1);
@@ -246,6 +253,7 @@ static int Load(void) {
     if (copied) ReadMemory(v->space, VICTIM_SCRATCH, out + done, copied);
     done += copied;
   }
+  memcpy(&last_loaded, out, done < 8 ? done : 8);
   EndChunk(done);
   Tell(&run);
   report->result = (int64_t)done;
@@ -330,6 +338,8 @@ static int File(int write) {
 static int Kill(void) {
   struct victim* v = FindVictim(now.step->process);
   if (!v) return Refuse(OBSERVE_REFUSED_NO_PROCESS);
+  // An inspector's end changes the address space that others share with it.
+  NoteChangeAnywhere();
   KillVictim(v);
   return 1;
 }
@@ -346,6 +356,7 @@ static int Reset(void) {
   KillAllVictims();
   ForgetSpaces();
   ForgetFrames();
+  ForgetShadow();
   ResetFiles();
   nr_steps = 0;
   return 1;
@@ -382,6 +393,7 @@ static int Do(void) {
 
 void InitSteps(void) {
   results = Reserve(MAX_STEPS * sizeof(*results));
+  loaded = Reserve(MAX_STEPS * sizeof(*loaded));
   cold_page = Reserve(4096);
   last_pid_fd = (int)Open("/proc/sys/kernel/ns_last_pid", O_WRITE, 0);
   if (last_pid_fd < 0) Die("/proc/sys/kernel/ns_last_pid does not open:", last_pid_fd);
@@ -393,6 +405,7 @@ void CarryOut(const struct observe_step* step) {
   report->kind = step->kind;
   report->step = nr_steps;
   now.step = step;
+  last_loaded = 0;
   ForgetDead();
   if (step->observe & OBSERVE_FAULTS && FaultsThere()) ListenForFaults();
   Do();
@@ -402,8 +415,10 @@ void CarryOut(const struct observe_step* step) {
   // fault copies would hang on what came before. MADV_COLD of any page empties the batch.
   CALL3(__NR_madvise, cold_page, 4096, 20 /* MADV_COLD */);
   Observe(step->observe);
+  if (step->observe & OBSERVE_SHADOW && ShadowThere()) ReportShadow();
   if (kind != OBSERVE_STEP_RESET) {
     if (nr_steps == MAX_STEPS) Die("too many steps:", nr_steps);
+    loaded[nr_steps] = last_loaded;
     results[nr_steps++] = report->result;
   }
   // After a step that took long, the host must hear that the guest is alive.

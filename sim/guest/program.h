@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "uapi/observe.h"
+#include "uapi/shadowpt.h"
 
 namespace mmsim::guest {
 
@@ -26,6 +27,8 @@ struct Arg {
   static Arg Literal(uint64_t value) { return {OBSERVE_ARG_LITERAL, 0, value, {}}; }
   // The result of the program's step `step` (an index into Program::steps), plus `offset`.
   static Arg Result(uint32_t step, uint64_t offset = 0) { return {OBSERVE_ARG_RESULT, step, offset, {}}; }
+  // What the program's LOAD step `step` found, as a little-endian number, plus `offset`.
+  static Arg Loaded(uint32_t step, uint64_t offset = 0) { return {OBSERVE_ARG_LOADED, step, offset, {}}; }
   // A pointer to these bytes in the victim's scratch area; add the terminating NUL of a path yourself.
   static Arg In(std::string bytes) { return {OBSERVE_ARG_IN, 0, 0, std::move(bytes)}; }
   // The same, and the bytes are in Outcome::out afterwards.
@@ -36,8 +39,8 @@ struct Arg {
   static Arg Buffer(uint32_t arg, uint64_t offset = 0) { return {OBSERVE_ARG_BUFFER, arg, offset, {}}; }
 };
 
-// Eight bytes at `offset` of the buffer of IN argument `arg` that become `value` (a Literal, Result or
-// Buffer).
+// Eight bytes at `offset` of the buffer of IN argument `arg` that become `value` (a Literal, Result, Loaded
+// or Buffer).
 struct Patch {
   uint16_t arg = 0;
   uint64_t offset = 0;
@@ -73,6 +76,7 @@ struct State {
   std::vector<observe_live> live;            // in the order in which they were made
   std::map<uint32_t, Space> spaces;          // by observe_live::space
   std::map<uint64_t, observe_frame> frames;  // by pfn: of each frame mapped in any space
+  std::vector<shadow_pte> shadow;            // of the open shadow page table; empty: none is open
   // Which of the spaces (ascending) and whether the frames changed in this step.
   std::vector<uint32_t> changed_spaces;
   bool frames_changed = false;

@@ -35,11 +35,11 @@ bool IsBuffer(const Arg& a) {
 }
 
 absl::Status CheckValue(const Arg& a, const Step& step, size_t index) {
-  if (a.kind == OBSERVE_ARG_RESULT && a.ref >= index)
+  if ((a.kind == OBSERVE_ARG_RESULT || a.kind == OBSERVE_ARG_LOADED) && a.ref >= index)
     return absl::InvalidArgumentError("refers to the result of a step that is not before it");
   if (a.kind == OBSERVE_ARG_BUFFER && (a.ref >= step.args.size() || !IsBuffer(step.args[a.ref])))
     return absl::InvalidArgumentError("refers to an argument that has no buffer");
-  if (a.kind > OBSERVE_ARG_BUFFER) return absl::InvalidArgumentError("has an argument of no known kind");
+  if (a.kind > OBSERVE_ARG_LOADED) return absl::InvalidArgumentError("has an argument of no known kind");
   return absl::OkStatus();
 }
 
@@ -100,6 +100,13 @@ void TakeFrames(std::string_view bytes, State& state) {
   state.frames_changed = true;
 }
 
+void TakeShadow(uint32_t nr_entries, std::string_view bytes, State& state) {
+  state.shadow.resize(nr_entries);
+  for (const observe_shadow& e : ReadArray<observe_shadow>(bytes)) {
+    if (e.index < nr_entries) state.shadow[e.index] = {e.vaddr, e.pfn, e.state_flags};
+  }
+}
+
 void TakeChunk(const observe_chunk& chunk, std::string_view bytes, Outcome& outcome, State& state) {
   switch (chunk.kind) {
     case OBSERVE_CHUNK_OUT:
@@ -128,6 +135,9 @@ void TakeChunk(const observe_chunk& chunk, std::string_view bytes, Outcome& outc
       break;
     case OBSERVE_CHUNK_DIED:
       outcome.died = ReadArray<observe_died>(bytes);
+      break;
+    case OBSERVE_CHUNK_SHADOW:
+      TakeShadow(chunk.id, bytes, state);
       break;
     default:  // of a newer executor
       break;

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "mmsim/types.h"
@@ -43,6 +44,9 @@ class ShadowPt {
   Mm* tracked() const { return mm_; }
   // As the kernel sees them. Empty when nothing is open.
   std::span<const shadow_pte> entries() const { return entries_; }
+  // Where in the table the byte lies that is mapped at the address; nothing when that is no page of the
+  // table.
+  std::optional<uint64_t> OffsetOf(const Mm& mm, VirtAddr address) const;
 
   // A table for `range` of `target`, mapped at `at` in `task`. EINVAL, ENOMEM; then nothing is changed.
   Status Open(Task& task, Task& target, VirtRange range, VirtAddr at);

@@ -100,6 +100,15 @@ Status ShadowPt::MapEntries(Mm& mm, VirtRange where) {
   return {};
 }
 
+std::optional<uint64_t> ShadowPt::OffsetOf(const Mm& mm, VirtAddr address) const {
+  const Arch arch = mm.system.arch;
+  const EntryPtr pte = FindEntry(mm, address, kLevelPte);
+  if (!IsOpen() || pte == nullptr || !PtePresent(arch, ReadEntry(pte))) return std::nullopt;
+  const uint64_t page = PtePfn(arch, ReadEntry(pte)).value - first_page_.value;
+  if (page >= nr_pages_) return std::nullopt;
+  return page * kPageSize + address.value % kPageSize;
+}
+
 bool ShadowPt::MapsShadowPages(const Vma& vma) const {
   if (!vma.Has(kVmPfnMap) || !vma.IsAnonymous()) return false;
   const System& system = vma.mm->system;

@@ -5,6 +5,7 @@
 
 #include "fmt/format.h"
 #include "sim/scenario/observation.h"
+#include "sim/scenario/shadow_text.h"
 #include "sim/scenario/split.h"
 
 namespace mmsim::scenario {
@@ -123,6 +124,8 @@ void Comparer::Renaming::KeepOnly(Keep keep) {
 void Comparer::Begin() {
   for (Renaming* r : {&frames_, &swap_, &inodes_, &spaces_}) r->Clear();
   before_.clear();
+  shadow_there_.clear();
+  shadow_here_.clear();
 }
 
 void Comparer::Add(std::string_view subject, std::string where, std::string there, std::string here) {
@@ -139,6 +142,7 @@ std::vector<Difference> Comparer::Compare(const StepReport& there, const StepRep
   ForgetNames(*there.state, replaced);
   CompareLive(*there.state, *here.state);
   if (what_ & OBSERVE_FRAMES) CompareFrames(*there.state, *here.state);
+  if (what_ & OBSERVE_SHADOW) CompareShadow(there.state->shadow, here.state->shadow);
   std::sort(now_.begin(), now_.end());
   std::swap(before_, now_);
   return std::move(differences_);
@@ -357,6 +361,30 @@ void Comparer::CompareFrames(const guest::State& there, const guest::State& here
       Add("frame", where, Words(kFrameFlags, s->second.flags), Words(kFrameFlags, t->second.flags));
     }
   }
+}
+
+void Comparer::CompareShadow(const std::vector<shadow_pte>& there, const std::vector<shadow_pte>& here) {
+  const auto opened = [](size_t entries) {
+    return entries == 0 ? std::string("no table is open") : fmt::format("a table of {} entries", entries);
+  };
+  const auto shown = [](const shadow_pte& e, std::string_view note) {
+    return fmt::format("{:#x} {} @ {:#x}{}", e.vaddr, ShadowFlagsText(e.state_flags), e.pfn, note);
+  };
+  if (there.size() != here.size()) Add("shadow", "", opened(there.size()), opened(here.size()));
+  for (size_t i = 0; i < there.size() && there.size() == here.size(); ++i) {
+    const shadow_pte &a = there[i], &b = here[i];
+    const std::string where = fmt::format("entry {}", i);
+    if (a.vaddr != b.vaddr || a.state_flags != b.state_flags || (a.pfn == 0) != (b.pfn == 0)) {
+      Add("shadow", where, shown(a, ""), shown(b, ""));
+      continue;
+    }
+    const bool compared = i < shadow_there_.size() && i < shadow_here_.size() &&
+                          shadow_there_[i].pfn == a.pfn && shadow_here_[i].pfn == b.pfn;
+    if (a.pfn == 0 || compared || frames_.Same(a.pfn, b.pfn)) continue;
+    Add("shadow", where, shown(a, ""), shown(b, ", which is not that frame"));
+  }
+  shadow_there_ = there;
+  shadow_here_ = here;
 }
 
 const Comparer::Page* Comparer::Before(uint32_t space, uint64_t vaddr) const {

@@ -7,6 +7,9 @@
 // there: a page that kept its frame there must have kept it here, two pages that share one must share it
 // here; a number that comes back after a free is a new frame.
 //
+// An entry of the shadow page table names a frame too: when it changed in this step, the page has that frame
+// now, or none has it; when it did not, its frame was compared before.
+//
 // No part of a comparison (see kMeaningful... in compare.cc): page flags that depend on the timing of reclaim
 // (LRU, ACTIVE, REFERENCED, IDLE ...), and fields of smaps that only one side knows.
 #pragma once
@@ -92,6 +95,7 @@ class Comparer {
   void ComparePages(uint32_t process, uint32_t number, const guest::Space& there, const guest::Space& here);
   void ComparePage(uint32_t process, const Page& page);
   void CompareFrames(const guest::State& there, const guest::State& here);
+  void CompareShadow(const std::vector<shadow_pte>& there, const std::vector<shadow_pte>& here);
   bool SameMapsLine(std::string_view there, std::string_view here);
   const Page* Before(uint32_t space, uint64_t vaddr) const;
   void ForgetNames(const guest::State& there, const Replaced& replaced);
@@ -102,6 +106,7 @@ class Comparer {
   Renaming spaces_;                 // never forgotten: the number of an address space does not come back
   std::vector<Page> before_, now_;  // after the last step, sorted; of this one
   std::vector<std::pair<uint64_t, uint64_t>> frame_pairs_;  // bound in this step: there, here
+  std::vector<shadow_pte> shadow_there_, shadow_here_;      // after the last step
 };
 
 }  // namespace mmsim::scenario

@@ -3,11 +3,16 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstddef>
+#include <iterator>
+#include <optional>
 #include <utility>
 
 #include "fmt/format.h"
 #include "sim/audit/validator.h"
+#include "sim/kernel/shadowpt.h"
 #include "sim/mm/mman.h"
+#include "sim/scenario/lower.h"
 #include "sim/scenario/observation.h"
 #include "sim/scenario/program.h"
 #include "sim/scenario/runner.h"
@@ -47,6 +52,9 @@ class Follower {
     std::vector<Difference> differences;
     for (const std::string& finding : findings_) differences.push_back({"validator", "", "", finding});
     if (step->kind == StepKind::kCall || step->kind == StepKind::kAccess) ++count_.steps;
+    KeepLastFault(*step, &there);
+    KeepLastFault(*step, &here);
+    HideFrameNumbers(*step, here, &there);
     if (step->kind != StepKind::kCall && step->kind != StepKind::kAccess) {
       Simplify(&there);
       Simplify(&here);
@@ -79,6 +87,8 @@ class Follower {
     options.prepare = [facts](Kernel& kernel) {
       kernel.sysctls().user_reserve_kbytes = facts.user_reserve_kbytes;
       kernel.sysctls().admin_reserve_kbytes = facts.admin_reserve_kbytes;
+      if (!facts.has_lsm_min_addr) kernel.sysctls().lsm_mmap_min_addr = 0;
+      kernel.sysctls().SetMmapMinAddr(facts.mmap_min_addr);
     };
     if (options_.audit) options.audit = [this](Kernel& kernel) { findings_ = Validate(kernel.system()); };
     return options;
@@ -99,6 +109,40 @@ class Follower {
   static void Simplify(guest::Outcome* outcome) {
     outcome->made = 0;
     outcome->result = std::min<int64_t>(outcome->result, 0);
+  }
+
+  // Of an access the last page fault is compared. The faults before it are the same ones: a fault that mends
+  // nothing comes again.
+  static void KeepLastFault(const Step& step, guest::Outcome* outcome) {
+    std::erase_if(outcome->faults, [&](const observe_fault& f) {
+      return step.kind != StepKind::kAccess || f.user == 0 ||
+             (step.pid != kNoPid && f.process != static_cast<uint32_t>(step.pid));
+    });
+    if (!outcome->faults.empty()) outcome->faults.erase(outcome->faults.begin(), outcome->faults.end() - 1);
+  }
+
+  // A load from the shadow page table finds frame numbers: they are the entries', which are compared with
+  // frames renamed. In what was loaded there they are made the same.
+  void HideFrameNumbers(const Step& step, const guest::Outcome& here, guest::Outcome* there) {
+    if (step.kind != StepKind::kAccess || step.access != AccessKind::kLoad ||
+        !runner_.kernel().shadowpt().IsOpen())
+      return;
+    const auto ours = here.out.find(0);
+    const auto theirs = there->out.find(0);
+    if (ours == here.out.end() || theirs == there->out.end() || ours->second.size() != theirs->second.size())
+      return;
+    LoweredAccess access;
+    const Task* task = runner_.kernel().FindTask(step.pid);
+    if (task == nullptr || task->mm == nullptr ||
+        !LowerAccess(scenario_, step, options_.arch, runner_.names(), &access).ok())
+      return;
+    for (size_t i = 0; i < ours->second.size(); ++i) {
+      const std::optional<uint64_t> at =
+          runner_.kernel().shadowpt().OffsetOf(*task->mm, VirtAddr(access.address + i));
+      const uint64_t in_entry = at ? *at % sizeof(shadow_pte) : 0;
+      if (in_entry >= offsetof(shadow_pte, pfn) && in_entry < offsetof(shadow_pte, state_flags))
+        theirs->second[i] = ours->second[i];
+    }
   }
 
   // MAP_FIXED and its kin take pages away and may bring new ones in the same step.
@@ -159,7 +203,7 @@ uint64_t Field(std::string_view text, std::string_view name) {
 
 absl::StatusOr<GuestFacts> AskFacts(guest::Guest& guest) {
   static constexpr const char* kFiles[] = {"/proc/meminfo", "/proc/sys/vm/user_reserve_kbytes",
-                                           "/proc/sys/vm/admin_reserve_kbytes"};
+                                           "/proc/sys/vm/admin_reserve_kbytes", "/proc/sys/vm/mmap_min_addr"};
   guest::Program program{.name = "facts", .steps = {}};
   for (const char* file : kFiles) {
     program.steps.push_back({.kind = OBSERVE_STEP_READ_FILE,
@@ -168,7 +212,7 @@ absl::StatusOr<GuestFacts> AskFacts(guest::Guest& guest) {
                              .args = {guest::Arg::In(std::string(file) + '\0')},
                              .patches = {}});
   }
-  std::string texts[3];
+  std::string texts[std::size(kFiles)];
   const absl::Status status = guest.Run(
       {&program, 1},
       [&](size_t, const guest::Outcome& outcome, const guest::State&) {
@@ -180,12 +224,14 @@ absl::StatusOr<GuestFacts> AskFacts(guest::Guest& guest) {
   facts.total_ram_bytes = Field(texts[0], "MemTotal") * 1024;
   facts.user_reserve_kbytes = Field(texts[1], "");
   facts.admin_reserve_kbytes = Field(texts[2], "");
+  facts.mmap_min_addr = Field(texts[3], "");
+  facts.has_lsm_min_addr = (guest.features() & OBSERVE_SHADOW) == 0;  // the patched kernel has no such module
   if (facts.total_ram_bytes == 0) return absl::UnavailableError("the guest does not tell its memory");
   return facts;
 }
 
-absl::StatusOr<Reference> BootReference(Arch arch) {
-  absl::StatusOr<std::unique_ptr<guest::Guest>> guest = guest::Guest::Boot({.arch = arch, .image = {}});
+absl::StatusOr<Reference> BootReference(Arch arch, const std::string& image) {
+  absl::StatusOr<std::unique_ptr<guest::Guest>> guest = guest::Guest::Boot({.arch = arch, .image = image});
   if (!guest.ok()) return guest.status();
   const absl::StatusOr<GuestFacts> facts = AskFacts(**guest);
   if (!facts.ok()) return facts.status();
@@ -194,14 +240,18 @@ absl::StatusOr<Reference> BootReference(Arch arch) {
 
 absl::StatusOr<ComparisonCount> Lockstep(const Reference& reference,
                                          absl::Span<const std::unique_ptr<Scenario>> scenarios,
-                                         const LockstepOptions& options) {
+                                         const LockstepOptions& requested) {
   ComparisonCount count;
+  LockstepOptions options = requested;
+  const uint32_t features = reference.guest->features();
+  options.observe &= features;
   std::vector<ScenarioProgram> made;
   std::vector<guest::Program> programs;
   std::vector<size_t> of;  // the scenario of each program
   for (size_t i = 0; i < scenarios.size(); ++i) {
     if (!scenarios[i]->RunsOn(options.arch)) continue;
-    if (const std::string_view why_not = WhyNotOn(*scenarios[i], /*has_shadowpt=*/false); !why_not.empty()) {
+    const std::string_view why_not = WhyNotOn(*scenarios[i], (features & OBSERVE_SHADOW) != 0);
+    if (!why_not.empty()) {
       ++count.skipped[std::string(why_not)];
       continue;
     }

@@ -22,6 +22,8 @@ namespace mmsim::scenario {
 struct GuestFacts {
   uint64_t total_ram_bytes = 0;
   uint64_t user_reserve_kbytes = 0, admin_reserve_kbytes = 0;
+  uint64_t mmap_min_addr = 0;    // the sysctl
+  bool has_lsm_min_addr = true;  // and what CONFIG_LSM_MMAP_MIN_ADDR adds to it: packaged kernels have it
 };
 absl::StatusOr<GuestFacts> AskFacts(guest::Guest& guest);
 
@@ -30,7 +32,8 @@ struct Reference {
   std::unique_ptr<guest::Guest> guest;
   GuestFacts facts;
 };
-absl::StatusOr<Reference> BootReference(Arch arch);
+// `image`: the kernel to boot; empty: the packaged one.
+absl::StatusOr<Reference> BootReference(Arch arch, const std::string& image = "");
 
 // A step that came out otherwise, or that could not be compared.
 struct StepDifference {
@@ -42,7 +45,8 @@ struct StepDifference {
 
 struct LockstepOptions {
   Arch arch = Arch::kX86_64;
-  uint32_t observe = OBSERVE_MAPS | OBSERVE_SMAPS | OBSERVE_PAGES | OBSERVE_FRAMES;
+  // What the guest's kernel cannot tell is left out.
+  uint32_t observe = OBSERVE_MAPS | OBSERVE_SMAPS | OBSERVE_PAGES | OBSERVE_FRAMES | OBSERVE_SHADOW;
   bool audit = false;                 // the validator after each step
   KnownDifferences* known = nullptr;  // deliberate ones
   // Called for each step with differences that are not deliberate. The rest of that scenario is not compared:

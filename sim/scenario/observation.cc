@@ -7,6 +7,7 @@
 #include "fmt/format.h"
 #include "nlohmann/json.hpp"
 #include "sim/kernel/procfs.h"
+#include "sim/kernel/shadowpt.h"
 #include "sim/mm/task_mmu.h"
 
 namespace mmsim::scenario {
@@ -46,6 +47,10 @@ const guest::State& KernelObserver::Observe() {
     state_.live.push_back({static_cast<uint32_t>(pid), number, static_cast<uint32_t>(task->tgid),
                            task->vfork_waiting ? 1u : 0u});
     if (!state_.spaces.contains(number)) state_.spaces.emplace(number, ObserveSpace(*task));
+  }
+  if (what_ & OBSERVE_SHADOW) {
+    const std::span<const shadow_pte> entries = kernel_.shadowpt().entries();
+    state_.shadow.assign(entries.begin(), entries.end());
   }
   return state_;
 }

@@ -19,14 +19,14 @@ namespace mmsim::scenario {
 // which they were first seen, as a guest numbers them.
 class KernelObserver {
  public:
-  KernelObserver(const Kernel& kernel, uint32_t what) : kernel_(kernel), what_(what) {}
+  KernelObserver(Kernel& kernel, uint32_t what) : kernel_(kernel), what_(what) {}
   // What is: OBSERVE_*. Valid until the next call.
   const guest::State& Observe();
 
  private:
   guest::Space ObserveSpace(const Task& task);
 
-  const Kernel& kernel_;
+  Kernel& kernel_;
   const uint32_t what_;
   guest::State state_;
   absl::flat_hash_map<uint64_t, uint32_t> space_of_mm_;  // Mm::id -> number

@@ -196,8 +196,10 @@ class ProgramMaker {
     const uint64_t untagged = first - kTags[0];
     const uint64_t index = untagged >> kIndexShift;
     if (index >= made_.steps.size()) return false;
-    *arg = guest::Arg::Result(static_cast<uint32_t>(index),
-                              (untagged & ((uint64_t{1} << kIndexShift) - 1)) - kMiddle);
+    const uint64_t offset = (untagged & ((uint64_t{1} << kIndexShift) - 1)) - kMiddle;
+    const bool is_load = made_.program.steps[index].kind == OBSERVE_STEP_LOAD;
+    *arg = is_load ? guest::Arg::Loaded(static_cast<uint32_t>(index), offset)
+                   : guest::Arg::Result(static_cast<uint32_t>(index), offset);
     return true;
   }
 
@@ -271,6 +273,7 @@ class ProgramMaker {
     if (access[0].kind == AccessKind::kFetch) return absl::OkStatus();
     made.number = access[0].len;
     if (access[0].kind == AccessKind::kStore) made.args.push_back(guest::Arg::In(access[0].bytes));
+    if (access[0].kind == AccessKind::kLoad) return Bind(step);
     return absl::OkStatus();
   }
 

@@ -10,13 +10,14 @@ recipe=1 # changes when this file builds something else from the same inputs
 
 usage() {
   cat <<END
-usage: build.sh [--arch x86-64|arm64|all] [--debug] [--mutant FILE] [--programs] [--paths] [--jobs N] [--help]
+usage: build.sh [--arch x86-64|arm64|all] [--debug] [--mutant FILE] [--kernel|--programs] [--paths] [--jobs N] [--help]
 Builds the patched kernel and keeps it under
   $cache
 keyed by the kernel source, the patch, the configuration and the compiler; a second call finds it there.
   --arch A       which architecture (all)
   --debug        with lockdep, KASAN and the other checks of config/debug.config
   --mutant FILE  with the deliberate fault of mutants/FILE applied on top of the patch
+  --kernel       only the kernel
   --programs     only the programs of programs/, and their initramfs
   --paths        prints where the results are (or would be), and builds nothing
   --jobs N       how many compilers at once (the number of CPUs)
@@ -28,12 +29,13 @@ END
 
 missing() { echo "build.sh: $*" >&2; exit 2; }
 
-arches="x86-64 arm64" debug="" mutant="" programs_only="" paths_only="" jobs=$(nproc)
+arches="x86-64 arm64" debug="" mutant="" programs_only="" kernel_only="" paths_only="" jobs=$(nproc)
 while [ $# -gt 0 ]; do
   case $1 in
     --arch) [ $# -ge 2 ] || missing "--arch needs a value"; arches=$2; [ "$2" = all ] && arches="x86-64 arm64"; shift ;;
     --debug) debug=-debug ;;
     --mutant) [ $# -ge 2 ] || missing "--mutant needs a file"; mutant=$here/mutants/$(basename "$2" .patch).patch; shift ;;
+    --kernel) kernel_only=1 ;;
     --programs) programs_only=1 ;;
     --paths) paths_only=1 ;;
     --jobs) [ $# -ge 2 ] || missing "--jobs needs a number"; jobs=$2; shift ;;
@@ -156,7 +158,7 @@ prepare_source() {
 
 build_kernel() { # ARCH RESULT-FOLDER
   local arch=$1 out=$2 object=$work/build-$1$debug log=$work/build-$1$debug.log image start
-  local -a make=(nice -n 19 timeout 5400 make -s -C "$work/linux" "O=$object" "-j$jobs")
+  local -a make=(nice -n 10 timeout 7000 make -s -C "$work/linux" "O=$object" "-j$jobs")
   local cc
   cc=$(compiler_of "$arch")
   if [ "$arch" = arm64 ]; then
@@ -167,6 +169,7 @@ build_kernel() { # ARCH RESULT-FOLDER
     image=arch/x86/boot/bzImage
   fi
   command -v ccache >/dev/null && cc="ccache $cc"
+  export CCACHE_DEPEND=1 # the compiler lists what it read: nothing is preprocessed twice
   # Nothing of the machine and of the moment goes into the result.
   export KBUILD_BUILD_TIMESTAMP='2024-11-22' KBUILD_BUILD_USER=mmsim KBUILD_BUILD_HOST=mmsim
   mkdir -p "$object"
@@ -238,7 +241,6 @@ if [ -z "$paths_only" ]; then
 fi
 prepared=""
 for arch in $arches; do
-  programs=$cache/programs-$arch-$(programs_key "$arch")
   if [ -z "$programs_only" ]; then
     kernel=$cache/kernel-$arch$debug-$(kernel_key "$arch")
     if [ -z "$paths_only" ] && [ ! -f "$kernel/kernel" ]; then
@@ -248,6 +250,8 @@ for arch in $arches; do
     fi
     results="${results:-}kernel $arch $kernel/kernel"$'\n'
   fi
+  [ -z "$kernel_only" ] || continue
+  programs=$cache/programs-$arch-$(programs_key "$arch")
   if [ -z "$paths_only" ] && [ ! -f "$programs/initramfs" ]; then build_programs "$arch" "$programs" || exit 1; fi
   results="${results:-}initramfs $arch $programs/initramfs"$'\n'
 done

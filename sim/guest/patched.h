@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernel with the shadowpt calls, from tests/differential of the source tree: its build.sh makes it, or
+// finds it in its cache.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "mmsim/types.h"
+
+namespace mmsim::guest {
+
+// The image of the patched kernel; builds it when it is not there (minutes). What is missing on the machine
+// is an error of one line that says what to install. `on_line`: what the build says of its progress.
+absl::StatusOr<std::string> PatchedKernel(Arch arch, const std::string& mutant,
+                                          const std::function<void(std::string_view)>& on_line);
+
+}  // namespace mmsim::guest
