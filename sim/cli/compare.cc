@@ -9,10 +9,10 @@
 
 #include "fmt/format.h"
 #include "sim/cli/progress.h"
+#include "sim/cli/reference.h"
 #include "sim/cli/replay.h"
 #include "sim/cli/report.h"
 #include "sim/cli/scenario_files.h"
-#include "sim/guest/patched.h"
 #include "sim/scenario/lockstep.h"
 
 namespace mmsim::cli {
@@ -20,7 +20,8 @@ namespace {
 
 struct Request {
   std::vector<std::string> paths, archs = {"x86_64"};
-  std::string with = "packaged", mutant, differences;
+  std::string differences;
+  ReferenceChoice reference;
   bool audit = false, without_smaps = false;
 };
 
@@ -56,23 +57,15 @@ absl::Status CompareAgain(const scenario::Reference& reference, const std::vecto
   return absl::OkStatus();
 }
 
-absl::StatusOr<scenario::Reference> Boot(Arch arch, const Request& request) {
-  if (request.with == "packaged") return scenario::BootReference(arch);
-  const absl::StatusOr<std::string> image = guest::PatchedKernel(
-      arch, request.mutant, [](std::string_view line) { fmt::print(stderr, "{}\n", line); });
-  if (!image.ok()) return image.status();
-  return scenario::BootReference(arch, *image);
-}
-
 absl::Status CompareOn(Arch arch, const Request& request, const Scenarios& scenarios,
                        scenario::KnownDifferences* known, scenario::ComparisonCount* total) {
-  const absl::StatusOr<scenario::Reference> reference = Boot(arch, request);
+  const absl::StatusOr<scenario::Reference> reference = Boot(arch, request.reference);
   if (!reference.ok()) return reference.status();
   scenario::LockstepOptions options;
   options.arch = arch;
   options.audit = request.audit;
   options.known = known;
-  if (request.with == "patched") options.observe |= OBSERVE_FAULTS;
+  options.observe = ObservedWith(request.reference);
   if (request.without_smaps) options.observe &= ~uint32_t{OBSERVE_SMAPS};
   Progress progress(scenarios.size());
   progress.Next(ArchName(arch));
@@ -88,6 +81,9 @@ absl::Status CompareOn(Arch arch, const Request& request, const Scenarios& scena
   if (!differing.empty()) {
     const absl::Status status = CompareAgain(*reference, differing, options, &*count);
     if (!status.ok()) return status;
+  }
+  for (const std::unique_ptr<scenario::Scenario>& s : scenarios) {
+    if (s->RunsOn(arch)) known->NoteCompared(s->file());
   }
   total->Add(*count);
   return absl::OkStatus();
@@ -143,15 +139,10 @@ void AddCompareCommand(CLI::App& app, int& exit_status) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::IsMember({"x86_64", "arm64"}));
-  command
-      ->add_option("--with", request->with,
-                   "packaged: Debian's 6.12; patched: the one with the shadowpt calls (tests/differential)")
-      ->check(CLI::IsMember({"packaged", "patched"}))
-      ->capture_default_str();
-  command->add_option("--mutant", request->mutant,
-                      "with the patched kernel, broken on purpose: a file of tests/differential/mutants");
-  command->add_option("--differences", request->differences,
-                      "a file of deliberate differences, each of which must match something");
+  AddReferenceOptions(*command, &request->reference);
+  command->add_option(
+      "--differences", request->differences,
+      "a file of deliberate differences; one whose scenario was compared must match something");
   command->add_flag("--audit", request->audit, "run the validator after each step");
   command->add_flag("--without-smaps", request->without_smaps, "do not compare smaps: twice as fast");
   command->callback([request, &exit_status] { exit_status = Compare(*request); });

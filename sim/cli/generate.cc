@@ -21,8 +21,10 @@ void AddGenerateCommand(CLI::App& app, int& exit_status) {
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
   static const std::map<std::string, scenario::About> kAbout = {
-      {"address-space", scenario::About::kAddressSpace}, {"pages", scenario::About::kPages}};
-  command->add_option("--about", options->about, "address-space or pages")
+      {"address-space", scenario::About::kAddressSpace},
+      {"pages", scenario::About::kPages},
+      {"shadowpt", scenario::About::kShadowpt}};
+  command->add_option("--about", options->about, "address-space, pages or shadowpt")
       ->transform(CLI::CheckedTransformer(kAbout));
   command->callback([options, &exit_status] {
     fmt::print("{}", scenario::Generate(*options));

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "fmt/format.h"
+#include "sim/cli/reference.h"
 #include "sim/cli/replay.h"
 #include "sim/cli/report.h"
 #include "sim/scenario/lockstep.h"
@@ -17,12 +18,14 @@ namespace {
 
 struct Request {
   std::string file, arch = "x86_64";
+  ReferenceChoice reference;
 };
 
 // Runs scenarios in a guest, and tells what differs in each.
 class Oracle {
  public:
-  Oracle(const scenario::Reference& reference, Arch arch) : reference_(reference), arch_(arch) {}
+  Oracle(const scenario::Reference& reference, Arch arch, uint32_t observe)
+      : reference_(reference), arch_(arch), observe_(observe) {}
 
   // The subject of the first difference of each text, and the process it is about; "" where there is none, or
   // where the text is no scenario any more.
@@ -40,6 +43,7 @@ class Oracle {
     }
     scenario::LockstepOptions options;
     options.arch = arch_;
+    options.observe = observe_;
     options.on_difference = [&](const scenario::StepDifference& d) {
       subjects[of[d.scenario]] = d.differences[0].subject;
     };
@@ -52,15 +56,16 @@ class Oracle {
  private:
   const scenario::Reference& reference_;
   const Arch arch_;
+  const uint32_t observe_;
 };
 
 absl::StatusOr<std::string> ShrinkFile(const Request& request) {
   const Arch arch = ArchOf(request.arch);
   absl::StatusOr<std::unique_ptr<scenario::Scenario>> scenario = scenario::Scenario::Open(request.file);
   if (!scenario.ok()) return scenario.status();
-  const absl::StatusOr<scenario::Reference> reference = scenario::BootReference(arch);
+  const absl::StatusOr<scenario::Reference> reference = Boot(arch, request.reference);
   if (!reference.ok()) return reference.status();
-  Oracle oracle(*reference, arch);
+  Oracle oracle(*reference, arch, ObservedWith(request.reference));
   const std::string text((*scenario)->text());
   absl::StatusOr<std::vector<std::string>> whole = oracle.Subjects({text});
   if (!whole.ok()) return whole.status();
@@ -104,6 +109,7 @@ void AddShrinkCommand(CLI::App& app, int& exit_status) {
   command->footer("Example: mmsim shrink --arch arm64 differs.scn > short.scn");
   command->add_option("FILE", request->file, "a scenario file")->required();
   command->add_option("--arch", request->arch, "x86_64 or arm64")->check(CLI::IsMember({"x86_64", "arm64"}));
+  AddReferenceOptions(*command, &request->reference);
   command->callback([request, &exit_status] { exit_status = Shrink(*request); });
 }
 

@@ -65,7 +65,7 @@ absl::StatusOr<std::string> PatchedKernel(Arch arch, const std::string& mutant,
         "program");
   }
   const std::string name = arch == Arch::kX86_64 ? "x86-64" : "arm64";
-  std::vector<std::string> argv = {"bash", script, "--arch", name, "--kernel"};
+  std::vector<std::string> argv = {"bash", script, "--arch", name, "--kernel", "--no-install"};
   if (!mutant.empty()) argv.insert(argv.end(), {"--mutant", mutant});
   const std::string head = absl::StrCat("kernel ", name, " ");
   std::string image, last;

@@ -6,7 +6,7 @@
 namespace mmsim::scenario {
 namespace {
 
-constexpr std::string_view kHeading = "## ", kPattern = "Pattern: `";
+constexpr std::string_view kHeading = "## ", kPattern = "Pattern: `", kShownBy = "Shown by: `";
 
 std::string_view Trim(std::string_view s) {
   while (!s.empty() && (s.back() == ' ' || s.back() == '\r')) s.remove_suffix(1);
@@ -49,6 +49,11 @@ absl::StatusOr<KnownDifferences> KnownDifferences::Parse(std::string_view text, 
         return error(line_no, fmt::format("the pattern is no regular expression: {}", e.what()));
       }
       known.entries_.back().has_pattern = true;
+    } else if (line.starts_with(kShownBy)) {
+      if (line.back() != '`' || line.size() == kShownBy.size())
+        return error(line_no, "expected '`' behind the scenario");
+      known.entries_.back().shown_by = line.substr(kShownBy.size(), line.size() - kShownBy.size() - 1);
+      known.entries_.back().due = false;
     } else {
       known.entries_.back().reason += line;
     }
@@ -67,15 +72,20 @@ std::string_view KnownDifferences::Match(const Difference& difference) {
   return {};
 }
 
+void KnownDifferences::NoteCompared(std::string_view file) {
+  for (Entry& entry : entries_) entry.due |= !entry.shown_by.empty() && file.ends_with(entry.shown_by);
+}
+
 std::vector<std::string> KnownDifferences::Unmatched() const {
   std::vector<std::string> ids;
   for (const Entry& entry : entries_) {
-    if (entry.matches == 0) ids.push_back(entry.id);
+    if (entry.due && entry.matches == 0) ids.push_back(entry.id);
   }
   return ids;
 }
 
 void ComparisonCount::Add(const ComparisonCount& other) {
+  if (differences == 0 && other.differences > 0) first_after = steps + other.first_after;
   steps += other.steps;
   differences += other.differences;
   deliberate += other.deliberate;
@@ -93,6 +103,7 @@ std::string ComparisonCount::LastLines() const {
     text.pop_back();
     text += '\n';
   }
+  if (differences > 0) text += fmt::format("the first difference came after {} steps\n", first_after);
   return text + fmt::format("{} steps compared, {} differences\n", steps, differences);
 }
 

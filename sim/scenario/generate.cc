@@ -20,20 +20,32 @@ std::string Sum(const std::string& base, uint64_t bytes) {
   return fmt::format("{}+{:#x}", base, bytes);
 }
 
+std::string_view AboutName(About about) {
+  switch (about) {
+    case About::kAddressSpace:
+      return "address-space";
+    case About::kPages:
+      return "pages";
+    case About::kShadowpt:
+      return "shadowpt";
+  }
+  return "";
+}
+
 }  // namespace
 
 Generator::Generator(const GenerateOptions& options)
-    : options_(options), random_(options.seed * 2 + (options.about == About::kPages)) {}
+    : options_(options), random_(options.seed * 2 + (options.about != About::kAddressSpace)) {}
 
 std::string Generator::Run() {
-  text_ =
-      fmt::format("# mmsim generate, version {}: --seed {} --steps {} --about {}\n", kGeneratorVersion,
-                  options_.seed, options_.steps, options_.about == About::kPages ? "pages" : "address-space");
+  text_ = fmt::format("# mmsim generate, version {}: --seed {} --steps {} --about {}\n", kGeneratorVersion,
+                      options_.seed, options_.steps, AboutName(options_.about));
   ChooseVerbs();
   Settings();
   Spawn();
+  if (options_.about == About::kShadowpt) Spawn();
   uint64_t total = 0;
-  for (const uint32_t w : weights_) total += w;
+  for (const Verb& verb : verbs_) total += verb.pages;
   while (done_ < options_.steps) {
     std::vector<GeneratedProcess*> able;
     for (const auto& p : processes_) {
@@ -46,8 +58,8 @@ std::string Generator::Run() {
     process_ = able[random_.Below(able.size())];
     uint64_t at = random_.Below(total);
     size_t verb = 0;
-    while (at >= weights_[verb]) at -= weights_[verb++];
-    Verbs()[verb].emit(*this);
+    while (at >= verbs_[verb].pages) at -= verbs_[verb++].pages;
+    verbs_[verb].emit(*this);
   }
   for (const auto& [call, count] : counts_) EmitLine(fmt::format("# {} {}", count, call));
   return std::move(text_);
@@ -56,11 +68,17 @@ std::string Generator::Run() {
 // Each scenario is about some of the verbs more than about others.
 void Generator::ChooseVerbs() {
   static constexpr uint32_t kTimes[] = {0, 1, 1, 1, 5};
-  for (const Verb& verb : Verbs()) {
-    const uint32_t weight = options_.about == About::kPages ? verb.pages : verb.address_space;
-    weights_.push_back(weight * kTimes[random_.Below(std::size(kTimes))]);
-  }
-  weights_[0] = std::max<uint32_t>(weights_[0], 10);  // without any mmap there is nothing to do
+  const auto choose = [&](const Verb& verb) {
+    const uint32_t weight = AboutPages() ? verb.pages : verb.address_space;
+    const auto often = static_cast<uint16_t>(weight * kTimes[random_.Below(std::size(kTimes))]);
+    verbs_.push_back({verb.emit, often, often});
+  };
+  for (const Verb& verb : Verbs()) choose(verb);
+  verbs_[0].pages = std::max<uint16_t>(verbs_[0].pages, 10);  // without any mmap there is nothing to do
+  if (options_.about != About::kShadowpt) return;
+  for (const Verb& verb : ShadowVerbs()) choose(verb);
+  uint16_t& open = verbs_[Verbs().size()].pages;  // nor without any open
+  open = std::max<uint16_t>(open, 9);
 }
 
 void Generator::Settings() {
@@ -77,9 +95,9 @@ void Generator::Settings() {
   }
   // Too small for a huge page in one piece, and for the kernel to keep free slots apart; now and then soon
   // full.
-  if (options_.about == About::kPages && random_.Percent(60))
+  if (AboutPages() && random_.Percent(60))
     EmitLine(random_.Percent(75) ? "set swap_pages 300" : "set swap_pages 12");
-  if (random_.Percent(options_.about == About::kPages ? 25 : 10)) {
+  if (random_.Percent(AboutPages() ? 25 : 10)) {
     static constexpr const char* kModes[] = {"always", "madvise", "never"};
     EmitLine("set transparent_hugepage " + OneOf(random_, kModes));
   }
@@ -87,9 +105,13 @@ void Generator::Settings() {
 
 void Generator::Spawn() {
   const int pid = NewPid();
-  EmitLine(fmt::format("pid {}{}", pid, random_.Percent(15) ? " privileged" : ""));
+  // Of two processes in a scenario about shadowpt the first is the inspector.
+  const bool first = options_.about == About::kShadowpt && processes_.empty();
+  const bool privileged = random_.Percent(15) || first;
+  EmitLine(fmt::format("pid {}{}", pid, privileged ? " privileged" : ""));
   GeneratedProcess process{
-      pid, pid, std::make_shared<GeneratedSpace>(), std::make_shared<std::vector<GeneratedFile>>(), 0, false};
+      pid,   pid,       std::make_shared<GeneratedSpace>(), std::make_shared<std::vector<GeneratedFile>>(), 0,
+      false, privileged};
   AddProcess(std::move(process));
   process_ = processes_.back().get();
   AddRegion(fmt::format("{:#x}", kFixedStart), kFixedPages);
@@ -154,8 +176,29 @@ std::string Generator::PickFixed(uint64_t pages) {
 }
 
 uint64_t Generator::PickPages() {
-  if (random_.Percent(options_.about == About::kPages ? 8 : 3)) return random_.Between(512, 1536);
+  if (random_.Percent(AboutPages() ? 8 : 3)) return random_.Between(512, 1536);
   return 1 + random_.Below(random_.Percent(70) ? 6 : 24);
+}
+
+void Generator::Become(const std::function<bool(const GeneratedProcess&)>& may) {
+  std::vector<GeneratedProcess*> able;
+  for (const auto& p : processes_) {
+    if (!p->suspended && may(*p)) able.push_back(p.get());
+  }
+  if (!able.empty()) process_ = able[random_.Below(able.size())];
+}
+
+void Generator::BecomeInspector() {
+  Become([](const GeneratedProcess& p) { return p.privileged; });
+}
+
+void Generator::BecomeOpener() {
+  Become([this](const GeneratedProcess& p) { return p.pid == opener_; });
+}
+
+std::string Generator::AnyPid() {
+  if (random_.Percent(3)) return fmt::format("{}", random_.Below(3));
+  return fmt::format("{}", processes_[random_.Below(processes_.size())]->pid);
 }
 
 void Generator::Wake(GeneratedProcess& process) {

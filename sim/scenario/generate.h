@@ -14,6 +14,7 @@ inline constexpr int kGeneratorVersion = 4;
 enum class About : uint8_t {
   kAddressSpace,  // calls that shape address spaces, and accesses
   kPages,         // accesses, forks, madvise, files, huge pages: what lies under the address spaces
+  kShadowpt,      // the same, and inspectors that watch it
 };
 
 struct GenerateOptions {

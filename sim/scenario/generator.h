@@ -36,12 +36,21 @@ struct GeneratedProcess {
   std::shared_ptr<std::vector<GeneratedFile>> files;
   int vfork_parent = 0;    // who stands still until this one executes a program or ends
   bool suspended = false;  // stands still itself
+  bool privileged = false;
 };
 
 // A range of pages as two arguments of a call.
 struct RangeText {
   std::string start, len;
   uint64_t pages = 0;
+};
+
+class Generator;
+
+// What a step can be. `address_space` and `pages`: how often, in scenarios about the one or the other.
+struct Verb {
+  void (*emit)(Generator& g);
+  uint16_t address_space, pages;
 };
 
 class Generator {
@@ -72,6 +81,13 @@ class Generator {
   uint64_t PickPages();
   void AddRegion(const std::string& base, uint64_t pages);
 
+  // Of scenarios about shadowpt: the steps from here on are made by a process that may open a table, or by
+  // the one that did last, if there is one that can make steps.
+  void BecomeInspector();
+  void BecomeOpener();
+  void NoteOpener() { opener_ = process_->pid; }
+  std::string AnyPid();
+
   int NewPid() { return next_pid_++; }
   void AddProcess(GeneratedProcess process) {
     processes_.push_back(std::make_unique<GeneratedProcess>(std::move(process)));
@@ -82,6 +98,8 @@ class Generator {
   void Wake(GeneratedProcess& process);
 
  private:
+  bool AboutPages() const { return options_.about != About::kAddressSpace; }
+  void Become(const std::function<bool(const GeneratedProcess&)>& may);
   void ChooseVerbs();
   void Settings();
   void Spawn();
@@ -93,18 +111,14 @@ class Generator {
   std::vector<std::unique_ptr<GeneratedProcess>> processes_;
   GeneratedProcess* process_ = nullptr;
   std::vector<std::string> segments_;  // names of System V segments
-  std::vector<uint32_t> weights_;      // of the verbs, in this scenario
+  std::vector<Verb> verbs_;            // with their weights in this scenario, as `pages`
   bool limited_ = false;               // a limit may make any call fail: results get no names
-  int next_pid_ = 100, next_name_ = 0;
+  int next_pid_ = 100, next_name_ = 0, opener_ = 0;
   uint64_t done_ = 0;
 };
 
-// What a step can be. `address_space` and `pages`: how often, in scenarios about the one or the other.
-struct Verb {
-  void (*emit)(Generator& g);
-  uint16_t address_space, pages;
-};
 const std::vector<Verb>& Verbs();
+const std::vector<Verb>& ShadowVerbs();  // beside those, in scenarios about shadowpt
 
 // One of the words.
 template <size_t N>

@@ -164,7 +164,7 @@ class Follower {
 
   void Report(const Step* step, std::vector<Difference> differences) {
     stopped_ = true;
-    ++count_.differences;
+    if (count_.differences++ == 0) count_.first_after = count_.steps;
     if (!options_.on_difference) return;
     StepDifference d{index_, {scenario_.file(), 0, 0}, "", std::move(differences)};
     if (step != nullptr) {

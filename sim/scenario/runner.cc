@@ -170,8 +170,9 @@ absl::StatusOr<bool> Runner::DoAccess(const Step& step, guest::Outcome* outcome)
   if (access.kind == AccessKind::kLoad && !ReachesTheClock(*task, address, result.done_bytes)) {
     outcome->out[0] = loaded.substr(0, result.done_bytes);
   }
-  if (step.result == ResultKind::kName && access.kind == AccessKind::kLoad && result.ok()) {
-    names_[std::string(scenario_.ResultToken(step).substr(1))] = RegisterOf(loaded);
+  if (step.result == ResultKind::kName && access.kind == AccessKind::kLoad) {
+    names_[std::string(scenario_.ResultToken(step).substr(1))] =
+        RegisterOf(std::string_view(loaded).substr(0, result.done_bytes));
   }
   for (const TrapRecord& trap : result.traps) {
     outcome->faults.push_back({trap.address, 0, trap.error_code, 1, static_cast<uint32_t>(task->pid)});

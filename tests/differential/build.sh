@@ -10,7 +10,8 @@ recipe=1 # changes when this file builds something else from the same inputs
 
 usage() {
   cat <<END
-usage: build.sh [--arch x86-64|arm64|all] [--debug] [--mutant FILE] [--kernel|--programs] [--paths] [--jobs N] [--help]
+usage: build.sh [--arch x86-64|arm64|all] [--debug] [--mutant FILE] [--kernel|--programs] [--paths] [--no-install]
+                [--jobs N] [--help]
 Builds the patched kernel and keeps it under
   $cache
 keyed by the kernel source, the patch, the configuration and the compiler; a second call finds it there.
@@ -20,6 +21,7 @@ keyed by the kernel source, the patch, the configuration and the compiler; a sec
   --kernel       only the kernel
   --programs     only the programs of programs/, and their initramfs
   --paths        prints where the results are (or would be), and builds nothing
+  --no-install   installs nothing: says what to install, with exit status 2
   --jobs N       how many compilers at once (the number of CPUs)
 Prints a line a phase, and last, for each architecture, "kernel ARCH PATH" and "initramfs ARCH PATH".
 Exit status: 0 built or found, 1 the build failed (the log's path is printed), 2 something is missing.
@@ -29,7 +31,7 @@ END
 
 missing() { echo "build.sh: $*" >&2; exit 2; }
 
-arches="x86-64 arm64" debug="" mutant="" programs_only="" kernel_only="" paths_only="" jobs=$(nproc)
+arches="x86-64 arm64" debug="" mutant="" programs_only="" kernel_only="" no_install="" paths_only="" jobs=$(nproc)
 while [ $# -gt 0 ]; do
   case $1 in
     --arch) [ $# -ge 2 ] || missing "--arch needs a value"; arches=$2; [ "$2" = all ] && arches="x86-64 arm64"; shift ;;
@@ -38,6 +40,7 @@ while [ $# -gt 0 ]; do
     --kernel) kernel_only=1 ;;
     --programs) programs_only=1 ;;
     --paths) paths_only=1 ;;
+    --no-install) no_install=1 ;;
     --jobs) [ $# -ge 2 ] || missing "--jobs needs a number"; jobs=$2; shift ;;
     -h | --help) usage; exit 0 ;;
     *) missing "what is '$1'? see --help" ;;
@@ -73,6 +76,7 @@ install_needed() {
   esac
   if [ -n "$packages" ]; then
     local as_root=""
+    [ -z "$no_install" ] || missing "install first: apt-get install$packages"
     [ "$(id -u)" = 0 ] || as_root="sudo -n"
     if [ -n "$as_root" ] && ! $as_root true 2>/dev/null; then missing "install first: apt-get install$packages"; fi
     echo "install:$packages"

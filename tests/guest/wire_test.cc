@@ -88,6 +88,8 @@ TEST(Wire, ProgramsThatNoGuestCouldCarryOutAreRefusedWithTheStep) {
   };
   EXPECT_EQ(message({Spawn(1), Load(1, Arg::Result(0), 1)}), "");
   EXPECT_THAT(message({Spawn(1), Load(1, Arg::Result(1), 1)}), HasSubstr("step 1 refers to the result"));
+  EXPECT_EQ(message({Spawn(1), Load(1, Arg::Literal(0), 8), Load(1, Arg::Loaded(1), 1)}), "");
+  EXPECT_THAT(message({Spawn(1), Load(1, Arg::Loaded(1), 1)}), HasSubstr("step 1 refers to the result"));
   EXPECT_THAT(message({calls.Call(1, 1, 1, std::vector<Arg>(7))}), HasSubstr("too many arguments"));
   EXPECT_THAT(message({calls.Call(1, 1, 1, {Arg::Literal(1), Arg::Buffer(0)})}), HasSubstr("has no buffer"));
   Step patched = calls.Call(1, 1, 1, {Arg::In("12345678")});
@@ -140,6 +142,26 @@ TEST(Wire, AStateIsBroughtUpToDateByWhatChanged) {
   EXPECT_TRUE(state.spaces.empty());
   EXPECT_TRUE(state.changed_spaces.empty());
   EXPECT_EQ(outcome.died.at(0).process, 9u);
+}
+
+TEST(Wire, AShadowTableIsBroughtUpToDateAndGoes) {
+  Outcome outcome;
+  State state;
+  Take(Report(Head(OBSERVE_STEP_CALL))
+           .Add<observe_shadow>(OBSERVE_CHUNK_SHADOW, 2, {{0, 0x1000, 5, 7}, {1, 0x2000, 0, 3}}),
+       outcome, state);
+  // The second one changes; one behind the end is nobody's.
+  Take(Report(Head(OBSERVE_STEP_CALL))
+           .Add<observe_shadow>(OBSERVE_CHUNK_SHADOW, 2, {{1, 0x2000, 6, 7}, {2, 0x3000, 6, 7}}),
+       outcome, state);
+  ASSERT_EQ(state.shadow.size(), 2u);
+  EXPECT_EQ(state.shadow[0].pfn, 5u);
+  EXPECT_EQ(state.shadow[1].pfn, 6u);
+  EXPECT_EQ(state.shadow[1].state_flags, 7u);
+  Take(Report(Head(OBSERVE_STEP_CALL))
+           .Add<observe_shadow>(OBSERVE_CHUNK_SHADOW, 0, {{OBSERVE_SHADOW_CLOSED, 0, 0, 0}}),
+       outcome, state);
+  EXPECT_TRUE(state.shadow.empty());
 }
 
 TEST(Wire, ARecordIsTakenWhenAllOfItIsThere) {

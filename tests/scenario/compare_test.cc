@@ -13,7 +13,8 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr uint32_t kAll = OBSERVE_MAPS | OBSERVE_SMAPS | OBSERVE_PAGES | OBSERVE_FRAMES;
+constexpr uint32_t kAll =
+    OBSERVE_MAPS | OBSERVE_SMAPS | OBSERVE_PAGES | OBSERVE_FRAMES | OBSERVE_SHADOW | OBSERVE_FAULTS;
 constexpr uint64_t kPresent = uint64_t{1} << 63, kSwap = uint64_t{1} << 62, kExclusive = uint64_t{1} << 56;
 
 // One kernel's side of a scenario.
@@ -228,6 +229,29 @@ TEST_F(Compare, NothingHasANameAtTheBeginning) {
   EXPECT_THAT(Run(), IsEmpty());
 }
 
+TEST_F(Compare, AnEntryOfTheShadowTableNamesThePagesFrame) {
+  constexpr uint64_t kFlags = SPTE_VADDR_ALLOCATED | SPTE_VADDR_ANONYMOUS | SPTE_PTE_MAPPED;
+  there_.Live(100, 1).Page(1, 0x1000, 7).Page(1, 0x2000, 8).state.shadow = {{0x1000, 7, kFlags}};
+  here_.Live(100, 1).Page(1, 0x1000, 70).Page(1, 0x2000, 80).state.shadow = {{0x1000, 70, kFlags}};
+  EXPECT_THAT(Run(), IsEmpty());
+  EXPECT_THAT(Run(), IsEmpty());  // the same frames, which have been compared
+  // One that was not brought up to date: it names the other page's.
+  here_.state.shadow[0].pfn = 80;
+  EXPECT_THAT(Run(), ElementsAre("shadow entry 0: 0x1000 allocated anonymous mapped @ 0x7 there, "
+                                 "0x1000 allocated anonymous mapped @ 0x50, which is not that frame here"));
+  here_.state.shadow[0] = {0x1000, 0, SPTE_VADDR_ALLOCATED};
+  EXPECT_THAT(Run(), ElementsAre("shadow entry 0: 0x1000 allocated anonymous mapped @ 0x7 there, "
+                                 "0x1000 allocated @ 0x0 here"));
+  here_.state.shadow.clear();
+  EXPECT_THAT(Run(), ElementsAre("shadow: a table of 1 entries there, no table is open here"));
+}
+
+TEST_F(Compare, TheErrorCodesOfFaults) {
+  there_.outcome.faults = {{0x1000, 0, 6, 1, 100}};
+  here_.outcome.faults = {{0x1000, 0, 7, 1, 100}};
+  EXPECT_THAT(Run(), ElementsAre("faults: 0x1000 error 0x6 there, 0x1000 error 0x7 here"));
+}
+
 TEST_F(Compare, AFloodOfDifferencesIsBounded) {
   there_.Live(100, 1);
   here_.Live(100, 1);
@@ -248,6 +272,15 @@ TEST(KnownDifferences, ByPatternWithAReason) {
   EXPECT_THAT(known->Unmatched(), ElementsAre("never"));
 }
 
+TEST(KnownDifferences, OneThatAScenarioShowsMustMatchWhenThatWasCompared) {
+  auto known = KnownDifferences::Parse("## a\nPattern: `x`\nShown by: `regress/a.scn`\nReason.\n", "d.md");
+  ASSERT_TRUE(known.ok()) << known.status().message();
+  known->NoteCompared("/somewhere/scenarios/regress/b.scn");
+  EXPECT_THAT(known->Unmatched(), IsEmpty());
+  known->NoteCompared("/somewhere/scenarios/regress/a.scn");
+  EXPECT_THAT(known->Unmatched(), ElementsAre("a"));
+}
+
 TEST(KnownDifferences, WhatIsMissing) {
   const auto message = [](std::string_view text) {
     return std::string(KnownDifferences::Parse(text, "d.md").status().message());
@@ -260,16 +293,21 @@ TEST(KnownDifferences, WhatIsMissing) {
 }
 
 TEST(ComparisonCount, TheLastLineAndTheExitStatus) {
-  EXPECT_EQ((ComparisonCount{7, 0, 0, 0, {{"bpf", 2}}}).LastLines(),
+  EXPECT_EQ((ComparisonCount{7, 0, 0, 0, 0, {{"bpf", 2}}}).LastLines(),
             "left out: 2 bpf\n7 steps compared, 0 differences\n");
-  EXPECT_EQ((ComparisonCount{7, 0, 0, 0, {}}).LastLines(), "7 steps compared, 0 differences\n");
-  EXPECT_EQ((ComparisonCount{7, 0, 0, 3, {}}).LastLines(),
+  EXPECT_EQ((ComparisonCount{7, 0, 0, 0, 0, {}}).LastLines(), "7 steps compared, 0 differences\n");
+  EXPECT_EQ((ComparisonCount{7, 0, 0, 3, 0, {}}).LastLines(),
             "3 scenarios differed once, and not again\n7 steps compared, 0 differences\n");
-  EXPECT_EQ((ComparisonCount{7, 1, 2, 0, {}}).LastLines(),
-            "2 more differences are deliberate (differences.md)\n7 steps compared, 1 differences\n");
-  EXPECT_EQ((ComparisonCount{7, 0, 2, 0, {}}).ExitStatus(), 0);
-  EXPECT_EQ((ComparisonCount{7, 1, 0, 0, {}}).ExitStatus(), 1);
-  EXPECT_EQ((ComparisonCount{0, 0, 0, 0, {}}).ExitStatus(), 2);
+  EXPECT_EQ((ComparisonCount{7, 1, 2, 0, 0, {}}).LastLines(),
+            "2 more differences are deliberate (differences.md)\nthe first difference came after 0 steps\n"
+            "7 steps compared, 1 differences\n");
+  EXPECT_EQ((ComparisonCount{7, 0, 2, 0, 0, {}}).ExitStatus(), 0);
+  EXPECT_EQ((ComparisonCount{7, 1, 0, 0, 0, {}}).ExitStatus(), 1);
+  EXPECT_EQ((ComparisonCount{0, 0, 0, 0, 0, {}}).ExitStatus(), 2);
+  ComparisonCount total{7, 0, 0, 0, 0, {}};
+  total.Add({5, 1, 0, 0, 3, {}});
+  total.Add({5, 1, 0, 0, 2, {}});
+  EXPECT_EQ(total.first_after, 10u);
 }
 
 }  // namespace

@@ -42,7 +42,8 @@ TEST_P(Generated, MostCallsSucceedAndTheModelStaysSound) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Generated,
-                         ::testing::Combine(::testing::Values(About::kAddressSpace, About::kPages),
+                         ::testing::Combine(::testing::Values(About::kAddressSpace, About::kPages,
+                                                              About::kShadowpt),
                                             ::testing::Values(Arch::kX86_64, Arch::kArm64)));
 
 TEST(Generate, TheSameForTheSameSeed) {

@@ -6,7 +6,9 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <iostream>
+#include <iterator>
 
 #include "sim/scenario/generate.h"
 
@@ -40,6 +42,14 @@ Scenarios FromSeeds() {
   return all;
 }
 
+KnownDifferences Known() {
+  std::ifstream in(MMSIM_SOURCE_DIR "/tests/differential/differences.md");
+  const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  absl::StatusOr<KnownDifferences> known = KnownDifferences::Parse(text, "differences.md");
+  EXPECT_TRUE(known.ok()) << known.status();
+  return known.ok() ? *std::move(known) : KnownDifferences();
+}
+
 class LockstepTest : public ::testing::TestWithParam<Arch> {};
 
 TEST_P(LockstepTest, KernelAndModelAgree) {
@@ -54,6 +64,8 @@ TEST_P(LockstepTest, KernelAndModelAgree) {
   LockstepOptions options;
   options.arch = GetParam();
   options.audit = true;
+  KnownDifferences known = Known();
+  options.known = &known;
   const auto report = [](const StepDifference& d) {
     ADD_FAILURE() << d.where.file << ":" << d.where.line << ": " << d.line << "\n  "
                   << d.differences[0].Text();

@@ -48,6 +48,16 @@ TEST(Program, ANameIsAReferenceToItsResult) {
   EXPECT_EQ(start.value, 0xfffu);
 }
 
+TEST(Program, ANameThatALoadBoundIsWhatItLoaded) {
+  const Made m =
+      Make("pid 100\n100 load(0x400000, 8) = $f\n100 shadowpt_page_contents($f+1, 0x400000) = ?\n");
+  ASSERT_TRUE(m.status.ok()) << m.status;
+  const guest::Arg& pfn = m.program.program.steps.back().args[0];
+  EXPECT_EQ(pfn.kind, OBSERVE_ARG_LOADED);
+  EXPECT_EQ(pfn.ref, 1u);
+  EXPECT_EQ(pfn.value, 1u);
+}
+
 TEST(Program, ArithmeticThatNoGuestCanDoIsAnErrorWithItsPlace) {
   const Made m = Make("100 brk(0) = $a\n100 brk($a*2) = ?\n");
   EXPECT_THAT(std::string(m.status.message()),
@@ -98,6 +108,19 @@ TEST(Program, ForkIsCloneWhereThereIsNoFork) {
   EXPECT_EQ(fork.args[0].value, 17u);
   EXPECT_EQ(fork.child, 101u);
   EXPECT_EQ(m.program.program.steps[2].args[0].value, 0x4111u);
+}
+
+TEST(Program, WhichKernelCanCarryItOut) {
+  const auto why = [](const std::string& text, bool has_shadowpt) {
+    return std::string(WhyNotOn(**Scenario::FromText("pid 100\n" + text, "t.scn"), has_shadowpt));
+  };
+  EXPECT_EQ(why("100 brk(0) = ?\n", false), "");
+  EXPECT_THAT(why("100 shadowpt_start() = ?\n", false), HasSubstr("about shadowpt"));
+  EXPECT_EQ(why("100 shadowpt_start() = ?\nset swap_pages 8\n", true), "");
+  EXPECT_THAT(why("set swap_pages 8\n", false), HasSubstr("swap"));
+  EXPECT_EQ(why("100 mseal(0, 0, 0) = ?\n", false), "");
+  EXPECT_THAT(why("100 mseal(0, 0, 0) = ?\n", true), HasSubstr("mseal"));
+  EXPECT_THAT(why("inject frame 1\n", true), HasSubstr("allocations fail"));
 }
 
 TEST(Program, WhatNoGuestCanDoIsRefused) {
