@@ -8,13 +8,15 @@
 #define NR_OPEN 462  // on both architectures; mseal's where the calls are not there
 #define NR_CLOSE 463
 #define ERR_NOSYS 38
-#define PFN_MASK ((1ul << 55) - 1)
+#define TRACING "/sys/kernel/tracing/"
+// The patch's open maps the entries with it, and next to nothing else calls it. Its third argument is the
+// first frame's number.
+#define PROBE "p:mmsim/entries remap_pfn_range_notrack frame=$arg3:x64"
 #define PAGE 4096ul
 #define MAX_ENTRIES (MAX_SPT_RANGE / PAGE)
-#define MAX_TABLE_PAGES (MAX_ENTRIES * sizeof(struct shadow_pte) / PAGE)
 
-static int memory_fd;
-static uint64_t frames[MAX_TABLE_PAGES];
+static int memory_fd, trace_fd;
+static uint64_t first_frame;       // the pages of the entries follow each other
 static uint32_t nr_entries;        // of the open table; 0: none is open
 static uint32_t opener, space_id;  // the thread group that opened, and its address space then
 static int reported;               // what `before` holds has been reported
@@ -27,10 +29,47 @@ int ShadowThere(void) {
   return there;
 }
 
+static long WriteTo(const char* path, const char* text) {
+  const long fd = Open(path, O_WRITE, 0);
+  if (fd < 0) return fd;
+  const long n = CALL3(__NR_write, fd, text, StringLength(text));
+  Close((int)fd);
+  return n;
+}
+
 void OpenShadowMemory(void) {
   if (!ShadowThere()) return;
   memory_fd = (int)Open("/dev/mem", O_READ, 0);
   if (memory_fd < 0) Die("/dev/mem does not open:", memory_fd);
+  const long probe = WriteTo(TRACING "kprobe_events", PROBE);
+  if (probe < 0) Die("the probe of open cannot be placed:", probe);
+  const long on = WriteTo(TRACING "events/mmsim/entries/enable", "1");
+  if (on < 0) Die("the probe of open cannot be switched on:", on);
+  trace_fd = (int)Open(TRACING "trace", O_READ, 0);
+  if (trace_fd < 0) Die("the trace does not open:", trace_fd);
+}
+
+// The number behind the last "frame=0x" of the trace, which is emptied; 0: there is none.
+static uint64_t LastFrame(void) {
+  static const char mark[] = "frame=0x";
+  static char piece[4096];
+  uint64_t offset = 0, frame = 0;
+  size_t matched = 0;  // of the mark; all of it: in the number
+  for (long n; (n = ReadAt(trace_fd, piece, sizeof(piece), offset)) > 0; offset += (uint64_t)n) {
+    for (long i = 0; i < n; ++i) {
+      const char c = piece[i];
+      const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+      if (matched == sizeof(mark) - 1 && digit >= 0) {
+        frame = frame << 4 | (uint64_t)digit;
+        continue;
+      }
+      matched = matched < sizeof(mark) - 1 && c == mark[matched] ? matched + 1 : c == mark[0];
+      if (matched == sizeof(mark) - 1) frame = 0;
+    }
+  }
+  const long fd = Open(TRACING "trace", O_WRITE | O_TRUNCATE, 0);
+  if (fd >= 0) Close((int)fd);
+  return frame;
 }
 
 static void Opened(struct space* s, uint32_t group, uint64_t dest) {
@@ -40,14 +79,12 @@ static void Opened(struct space* s, uint32_t group, uint64_t dest) {
     return;
   }
   const uint64_t bytes = table.end_vaddr - table.start_vaddr;
-  const size_t n = bytes > MAX_SPT_RANGE ? MAX_ENTRIES : bytes / PAGE;
-  const size_t pages = (n * sizeof(struct shadow_pte) + PAGE - 1) / PAGE;
-  if (ReadPagemap(s, (uintptr_t)table.entries, frames, pages) != (long)pages) {
-    Say("the pages of the entries are not told", 0);
+  first_frame = LastFrame();
+  if (!first_frame) {
+    Say("the frames of the entries are not told", 0);
     return;
   }
-  for (size_t i = 0; i < pages; ++i) frames[i] &= PFN_MASK;
-  nr_entries = (uint32_t)n;
+  nr_entries = (uint32_t)(bytes > MAX_SPT_RANGE ? MAX_ENTRIES : bytes / PAGE);
   opener = group;
   space_id = s->id;
   reported = 0;
@@ -69,14 +106,9 @@ static int StillOpen(void) {
 
 static int ReadEntries(void) {
   const size_t bytes = nr_entries * sizeof(entries[0]);
-  for (size_t at = 0; at < bytes; at += PAGE) {
-    const size_t n = bytes - at < PAGE ? bytes - at : PAGE;
-    if (ReadAt(memory_fd, (char*)entries + at, n, frames[at / PAGE] * PAGE) != (long)n) {
-      Say("the entries cannot be read:", (long)frames[at / PAGE]);
-      return 0;
-    }
-  }
-  return 1;
+  if (ReadAt(memory_fd, entries, bytes, first_frame * PAGE) == (long)bytes) return 1;
+  Say("the entries cannot be read:", (long)first_frame);
+  return 0;
 }
 
 void ReportShadow(void) {

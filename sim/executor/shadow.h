@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The shadow page table of a kernel that has the calls (include/uapi/shadowpt.h): its entries, as they stand
-// in the kernel's memory. A tracer cannot read the inspector's mapping of them (VM_PFNMAP), so the frames are
-// found by the inspector's pagemap when it has opened, and then read as physical memory: nothing runs in the
-// inspector for it, and what it does to its mapping makes no difference.
+// in the kernel's memory. Neither a tracer nor pagemap sees the inspector's mapping of them (VM_PFNMAP), so a
+// probe on the function that maps them tells their frames, which are then read as physical memory: nothing
+// runs in the inspector for it, and what it does to its mapping makes no difference.
 #pragma once
 
 #include "victims.h"

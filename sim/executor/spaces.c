@@ -132,12 +132,6 @@ long WriteMemory(struct space* s, uint64_t address, const void* from, size_t byt
   return OpenFiles(s) ? WriteAt(s->memory_fd, from, bytes, address) : -ERR_PERM;
 }
 
-long ReadPagemap(struct space* s, uint64_t address, uint64_t* words, size_t pages) {
-  if (!OpenFiles(s)) return -ERR_PERM;
-  const long n = ReadAt(s->pagemap_fd, words, pages * 8, address / 4096 * 8);
-  return n < 0 ? n : n / 8;
-}
-
 // The whole file into t->now; what was there becomes t->before.
 static void ReadText(int fd, struct text_buffer* t, size_t capacity) {
   char* text = t->before;

@@ -35,8 +35,6 @@ struct space* SpaceAt(int index);  // a record, used or not; NULL after the last
 // Reads and writes the memory of the space as a debugger does; the bytes done, or a negative errno.
 long ReadMemory(struct space* s, uint64_t address, void* to, size_t bytes);
 long WriteMemory(struct space* s, uint64_t address, const void* from, size_t bytes);
-// The pagemap words of `pages` pages from `address` on; how many there are, or a negative errno.
-long ReadPagemap(struct space* s, uint64_t address, uint64_t* words, size_t pages);
 
 // A system call may have changed anything about it.
 void NoteCallIn(struct space* s);

@@ -54,10 +54,11 @@ absl::StatusOr<int> EachLine(const std::vector<std::string>& argv, Take take) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-}  // namespace
+using OnLine = std::function<void(std::string_view)>;
 
-absl::StatusOr<std::string> PatchedKernel(Arch arch, const std::string& mutant,
-                                          const std::function<void(std::string_view)>& on_line) {
+// What build.sh says of the kernel's place, when it is asked with these options too.
+absl::StatusOr<std::string> AskBuildScript(Arch arch, const std::vector<std::string>& options,
+                                           const OnLine& on_line) {
   const std::string script = BuildScript();
   if (script.empty()) {
     return absl::NotFoundError(
@@ -66,7 +67,7 @@ absl::StatusOr<std::string> PatchedKernel(Arch arch, const std::string& mutant,
   }
   const std::string name = arch == Arch::kX86_64 ? "x86-64" : "arm64";
   std::vector<std::string> argv = {"bash", script, "--arch", name, "--kernel", "--no-install"};
-  if (!mutant.empty()) argv.insert(argv.end(), {"--mutant", mutant});
+  argv.insert(argv.end(), options.begin(), options.end());
   const std::string head = absl::StrCat("kernel ", name, " ");
   std::string image, last;
   const absl::StatusOr<int> status = EachLine(argv, [&](std::string_view line) {
@@ -80,6 +81,22 @@ absl::StatusOr<std::string> PatchedKernel(Arch arch, const std::string& mutant,
   if (!status.ok()) return status.status();
   if (*status != 0) return absl::FailedPreconditionError(last);
   if (image.empty()) return absl::InternalError(absl::StrCat(script, " does not say where the kernel is"));
+  return image;
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> PatchedKernel(Arch arch, const std::string& mutant, const OnLine& on_line) {
+  std::vector<std::string> options;
+  if (!mutant.empty()) options = {"--mutant", mutant};
+  return AskBuildScript(arch, options, on_line);
+}
+
+absl::StatusOr<std::string> BuiltPatchedKernel(Arch arch) {
+  absl::StatusOr<std::string> image = AskBuildScript(arch, {"--paths"}, nullptr);
+  if (!image.ok()) return image;
+  std::error_code error;
+  if (!fs::exists(*image, error)) return absl::NotFoundError("./dev diff build makes the patched kernel");
   return image;
 }
 

@@ -16,5 +16,7 @@ namespace mmsim::guest {
 // is an error of one line that says what to install. `on_line`: what the build says of its progress.
 absl::StatusOr<std::string> PatchedKernel(Arch arch, const std::string& mutant,
                                           const std::function<void(std::string_view)>& on_line);
+// The same, but not found instead of built.
+absl::StatusOr<std::string> BuiltPatchedKernel(Arch arch);
 
 }  // namespace mmsim::guest

@@ -112,13 +112,16 @@ class Follower {
   }
 
   // Of an access the last page fault is compared. The faults before it are the same ones: a fault that mends
-  // nothing comes again.
+  // nothing comes again. Whether the kernel has something at an address of its own is no program's business
+  // (Linux: arch/x86/mm/fault.c sanitize_error_code()).
   static void KeepLastFault(const Step& step, guest::Outcome* outcome) {
     std::erase_if(outcome->faults, [&](const observe_fault& f) {
       return step.kind != StepKind::kAccess || f.user == 0 ||
              (step.pid != kNoPid && f.process != static_cast<uint32_t>(step.pid));
     });
-    if (!outcome->faults.empty()) outcome->faults.erase(outcome->faults.begin(), outcome->faults.end() - 1);
+    if (outcome->faults.empty()) return;
+    outcome->faults.erase(outcome->faults.begin(), outcome->faults.end() - 1);
+    if (static_cast<int64_t>(outcome->faults[0].address) < 0) outcome->faults[0].error |= 1;
   }
 
   // A load from the shadow page table finds frame numbers: they are the entries', which are compared with

@@ -2,6 +2,7 @@
 // The processes of a file written by hand: victims (sim/executor/README.md), in the simulator as in a guest.
 // What driving a victim leaves in a real kernel's address space is left in the model's too.
 #include "fmt/format.h"
+#include "sim/mm/filemap.h"
 #include "sim/mm/gup.h"
 #include "sim/mm/lru.h"
 #include "sim/scenario/runner.h"
@@ -49,8 +50,9 @@ void Runner::AddVictimFile() {
   facts.contents.assign(reinterpret_cast<const char*>(bytes), sizeof(bytes));
   facts.size_bytes = sizeof(bytes);
   facts.kind = InodeKind::kShmem;
-  kernel_->vfs().Add("/victim", facts);
+  const InodeRef inode = kernel_->vfs().Add("/victim", facts);
   if (scenario_.is_log()) return;
+  InodeWrite(*inode, 0, {bytes, sizeof(bytes)});  // by the executor, before the first step
   kernel_->vfs().Mount("/", {.kind = InodeKind::kShmem, .contents = {}, .real_path = {}});
   for (const char* path : {"/", "/dev", "/dev/shm", "/proc", "/sys", "/tmp"}) {
     kernel_->vfs().DeclareDirectory(path);

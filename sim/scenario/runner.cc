@@ -6,6 +6,8 @@
 #include <cstring>
 
 #include "fmt/format.h"
+#include "sim/mm/page_alloc.h"
+#include "sim/mm/page_table.h"
 #include "sim/mm/swap.h"
 #include "sim/scenario/shapes.h"
 
@@ -24,13 +26,26 @@ guest::Outcome AccessOutcome(const AccessResult& result) {
   return outcome;
 }
 
-// Whether there is a part of [vvar] or [vdso], whose bytes nobody can tell: they are the kernel's own, and
-// the time.
-bool ReachesTheClock(const Task& task, VirtAddr at, uint64_t len_bytes) {
+// Whether the page of a [vdso] there is the kernel's, and no copy that the program has made of it.
+bool IsKernelsPage(const Mm& mm, VirtAddr address) {
+  const Arch arch = mm.system.arch;
+  const EntryPtr entry = FindEntry(mm, address, kLevelPte);
+  if (entry == nullptr || !PtePresent(arch, ReadEntry(entry))) return false;
+  return !mm.system.pages[PtePfn(arch, ReadEntry(entry))].IsAnon();
+}
+
+// Whether there is a part of [vvar] or [vdso], whose bytes nobody can tell: they are the time, and the
+// kernel's own code.
+bool HasBytesOfTheKernel(const Task& task, VirtAddr at, uint64_t len_bytes) {
   if (task.mm == nullptr) return false;
-  for (const Vma* vma = task.mm->vmas.Find(at); vma != nullptr && vma->start < at + len_bytes;
-       vma = vma->Next()) {
-    if (vma->special != nullptr && vma->special->kind != SpecialMapping::Kind::kVdso) return true;
+  const VirtAddr end = at + len_bytes;
+  for (const Vma* vma = task.mm->vmas.Find(at); vma != nullptr && vma->start < end; vma = vma->Next()) {
+    if (vma->special == nullptr) continue;
+    if (vma->special->kind != SpecialMapping::Kind::kVdso) return true;
+    VirtAddr page = std::max<VirtAddr>(vma->start, at.PageFloor());
+    for (const VirtAddr last = std::min<VirtAddr>(vma->end, end); page < last; page += kPageSize) {
+      if (IsKernelsPage(*task.mm, page)) return true;
+    }
   }
   return false;
 }
@@ -167,7 +182,7 @@ absl::StatusOr<bool> Runner::DoAccess(const Step& step, guest::Outcome* outcome)
       break;
   }
   *outcome = AccessOutcome(result);
-  if (access.kind == AccessKind::kLoad && !ReachesTheClock(*task, address, result.done_bytes)) {
+  if (access.kind == AccessKind::kLoad && !HasBytesOfTheKernel(*task, address, result.done_bytes)) {
     outcome->out[0] = loaded.substr(0, result.done_bytes);
   }
   if (step.result == ResultKind::kName && access.kind == AccessKind::kLoad) {
@@ -175,6 +190,7 @@ absl::StatusOr<bool> Runner::DoAccess(const Step& step, guest::Outcome* outcome)
         RegisterOf(std::string_view(loaded).substr(0, result.done_bytes));
   }
   for (const TrapRecord& trap : result.traps) {
+    if (trap.trapno != TrapRecord().trapno) continue;  // no page fault, but a general protection exception
     outcome->faults.push_back({trap.address, 0, trap.error_code, 1, static_cast<uint32_t>(task->pid)});
   }
   return true;

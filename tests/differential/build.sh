@@ -162,7 +162,7 @@ prepare_source() {
 
 build_kernel() { # ARCH RESULT-FOLDER
   local arch=$1 out=$2 object=$work/build-$1$debug log=$work/build-$1$debug.log image start
-  local -a make=(nice -n 10 timeout 7000 make -s -C "$work/linux" "O=$object" "-j$jobs")
+  local -a make=(timeout 7000 make -s -C "$work/linux" "O=$object" "-j$jobs")
   local cc
   cc=$(compiler_of "$arch")
   if [ "$arch" = arm64 ]; then
@@ -236,18 +236,25 @@ build_programs() { # ARCH RESULT-FOLDER
 }
 
 [ -n "$paths_only" ] || install_needed
+[ -e "$tarball" ] || missing "install first: apt-get install linux-source-6.12"
 for arch in $arches; do command -v "$(compiler_of "$arch")" >/dev/null || missing "no compiler for $arch: apt-get install gcc-aarch64-linux-gnu"; done
 mkdir -p "$cache/work"
 work=$cache/work
-if [ -z "$paths_only" ]; then
+locked=""
+# Whether there is something to build: what is in the cache is found without waiting for another build.
+must_build() { # FILE
+  [ -z "$paths_only" ] && [ ! -f "$1" ] || return 1
+  [ -z "$locked" ] || return 0
   exec 9>"$cache/work/lock"
   flock -w 7200 9 || missing "another build holds $cache/work/lock"
-fi
+  locked=1
+  [ ! -f "$1" ]
+}
 prepared=""
 for arch in $arches; do
   if [ -z "$programs_only" ]; then
     kernel=$cache/kernel-$arch$debug-$(kernel_key "$arch")
-    if [ -z "$paths_only" ] && [ ! -f "$kernel/kernel" ]; then
+    if must_build "$kernel/kernel"; then
       [ -n "$prepared" ] || prepare_source
       prepared=1
       build_kernel "$arch" "$kernel" || exit 1
@@ -256,7 +263,7 @@ for arch in $arches; do
   fi
   [ -z "$kernel_only" ] || continue
   programs=$cache/programs-$arch-$(programs_key "$arch")
-  if [ -z "$paths_only" ] && [ ! -f "$programs/initramfs" ]; then build_programs "$arch" "$programs" || exit 1; fi
+  if must_build "$programs/initramfs"; then build_programs "$arch" "$programs" || exit 1; fi
   results="${results:-}initramfs $arch $programs/initramfs"$'\n'
 done
 printf '%s' "$results"

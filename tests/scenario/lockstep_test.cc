@@ -10,6 +10,7 @@
 #include <iostream>
 #include <iterator>
 
+#include "sim/guest/patched.h"
 #include "sim/scenario/generate.h"
 
 namespace mmsim::scenario {
@@ -50,6 +51,10 @@ KnownDifferences Known() {
   return known.ok() ? *std::move(known) : KnownDifferences();
 }
 
+void ReportFailure(const StepDifference& d) {
+  ADD_FAILURE() << d.where.file << ":" << d.where.line << ": " << d.line << "\n  " << d.differences[0].Text();
+}
+
 class LockstepTest : public ::testing::TestWithParam<Arch> {};
 
 TEST_P(LockstepTest, KernelAndModelAgree) {
@@ -66,11 +71,7 @@ TEST_P(LockstepTest, KernelAndModelAgree) {
   options.audit = true;
   KnownDifferences known = Known();
   options.known = &known;
-  const auto report = [](const StepDifference& d) {
-    ADD_FAILURE() << d.where.file << ":" << d.where.line << ": " << d.line << "\n  "
-                  << d.differences[0].Text();
-  };
-  options.on_difference = report;
+  options.on_difference = ReportFailure;
   const Scenarios all[] = {HandWritten(), FromSeeds()};
   for (const Scenarios& scenarios : all) {
     const absl::StatusOr<ComparisonCount> count = Lockstep(reference, scenarios, options);
@@ -93,6 +94,29 @@ TEST_P(LockstepTest, KernelAndModelAgree) {
   EXPECT_EQ(count->differences, 1u);
   EXPECT_EQ(count->ExitStatus(), 1);
   EXPECT_EQ(found, 1);
+}
+
+// With the shadow page table, and error codes. The kernel's build takes minutes, and is no part of this.
+TEST_P(LockstepTest, PatchedKernelAndModelAgree) {
+  const absl::StatusOr<std::string> image = guest::BuiltPatchedKernel(GetParam());
+  if (!image.ok()) {
+    std::cout << "not compared: " << image.status() << "\n";
+    return;
+  }
+  absl::StatusOr<Reference> reference = BootReference(GetParam(), *image);
+  if (!reference.ok()) {
+    std::cout << "not compared: " << reference.status() << "\n";
+    return;
+  }
+  LockstepOptions options;
+  options.arch = GetParam();
+  options.observe |= OBSERVE_FAULTS;
+  KnownDifferences known = Known();
+  options.known = &known;
+  options.on_difference = ReportFailure;
+  const absl::StatusOr<ComparisonCount> count = Lockstep(*reference, HandWritten(), options);
+  ASSERT_TRUE(count.ok()) << count.status();
+  EXPECT_GT(count->steps, 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Both, LockstepTest, ::testing::Values(Arch::kX86_64, Arch::kArm64));

@@ -43,7 +43,7 @@ int RunTests(const struct test* tests, const char* filter) {
     if (pid == 0) {
       setpgid(0, 0);
       signal(SIGALRM, SIG_DFL);
-      alarm(120);
+      alarm(600);
       tests->run();
       fflush(stdout);
       Call(SYS_exit_group, 0);

@@ -96,7 +96,13 @@ static struct vm_area_struct *spt_restore_vma(struct vm_area_struct *vma)
 	/* A protection that the inspector chose meanwhile stays. */
 	if ((flags & (VM_READ | VM_EXEC)) != spt.prot)
 		taken &= ~VM_WRITE;
-	return spt_merge_vma(vma, flags | taken);
+	flags |= taken;
+	/* mprotect() gives the promise of memory back; nobody may refuse it here. */
+	if ((flags & (VM_WRITE | VM_ACCOUNT | VM_NORESERVE)) == VM_WRITE) {
+		vm_acct_memory(vma_pages(vma));
+		flags |= VM_ACCOUNT;
+	}
+	return spt_merge_vma(vma, flags);
 }
 
 /* Every page of the shadow disappears from @mm before any flag allows a fault there again. */
