@@ -197,7 +197,9 @@ void Generator::BecomeOpener() {
 }
 
 std::string Generator::AnyPid() {
-  if (random_.Percent(3)) return fmt::format("{}", random_.Below(3));
+  // Process 1 is there in a guest: the executor.
+  static constexpr const char* kNobody[] = {"0", "-1", "99"};
+  if (random_.Percent(3)) return OneOf(random_, kNobody);
   return fmt::format("{}", processes_[random_.Below(processes_.size())]->pid);
 }
 

@@ -111,17 +111,20 @@ class Follower {
     outcome->result = std::min<int64_t>(outcome->result, 0);
   }
 
-  // Of an access the last page fault is compared. The faults before it are the same ones: a fault that mends
-  // nothing comes again. Whether the kernel has something at an address of its own is no program's business
-  // (Linux: arch/x86/mm/fault.c sanitize_error_code()).
+  // Bits of an error code, as include/asm/trap_pf.h has them.
+  static constexpr uint64_t kPresentError = 0x1, kFetchError = 0x10;
+  // Of an access the last page fault is compared, of a fetch no fault of the instruction's own. The faults
+  // before it are the same ones: a fault that mends nothing comes again. Whether the kernel has something at
+  // an address of its own is no program's business (Linux: arch/x86/mm/fault.c sanitize_error_code()).
   static void KeepLastFault(const Step& step, guest::Outcome* outcome) {
     std::erase_if(outcome->faults, [&](const observe_fault& f) {
+      if (step.access == AccessKind::kFetch && !(f.error & kFetchError)) return true;
       return step.kind != StepKind::kAccess || f.user == 0 ||
              (step.pid != kNoPid && f.process != static_cast<uint32_t>(step.pid));
     });
     if (outcome->faults.empty()) return;
     outcome->faults.erase(outcome->faults.begin(), outcome->faults.end() - 1);
-    if (static_cast<int64_t>(outcome->faults[0].address) < 0) outcome->faults[0].error |= 1;
+    if (static_cast<int64_t>(outcome->faults[0].address) < 0) outcome->faults[0].error |= kPresentError;
   }
 
   // A load from the shadow page table finds frame numbers: they are the entries', which are compared with
