@@ -90,9 +90,9 @@ bool CanChangePteWritable(const Vma& vma, Pte pte) {
 void ChangeProtection(Vma& vma, VirtRange range, VmFlags /*old_flags*/) {
   if (range.Empty()) return;
   Mm& mm = *vma.mm;
-  // Linux: mm/vma.h vma_wants_manual_pte_write_upgrade(). Of a shared mapping it asks with the new flags and the
-  // old vm_page_prot. Tracking of soft-dirty pages is no reason then: that protection allows no writes, which
-  // is not what the flags say, and vma_wants_writenotify() takes it for the doing of a driver.
+  // Linux: mm/vma.h vma_wants_manual_pte_write_upgrade(). Of a shared mapping it asks with the new flags and
+  // the old vm_page_prot. Tracking of soft-dirty pages is no reason then: that protection allows no writes,
+  // which is not what the flags say, and vma_wants_writenotify() takes it for the doing of a driver.
   const bool upgrade = vma.Has(kVmWrite) && (!vma.Has(kVmShared) || vma.ops == VmOps::kFile);
   const Change c{.vma = vma,
                  .mm = mm,

@@ -246,7 +246,7 @@ static void Churn(void) {
     threads[i].pid = (pid_t)On(&target, DoForkActor, threads[i].box_fd, CLONE_VM, 0, 0);
   }
   table = Track(target.pid, ARENA, 64);
-  CHECK_EQ(On(&target, DoMmap, ARENA, 32, PROT_READ | PROT_WRITE, 0), ARENA);
+  CHECK_EQ(On(&target, DoMmap, ARENA, 40, PROT_READ | PROT_WRITE, 0), ARENA);
   for (int round = 0; round < 30; ++round) {
     for (int i = 0; i < 3; ++i) Ask(&threads[i], DoChurn, ARENA, 4 + round, 3000, round * 3 + i);
     if (round % 3 == 0) CHECK_EQ(ShadowptStart(), 0);
