@@ -40,18 +40,25 @@ built=$("$here/build.sh" --arch "$arch" $debug "${mutant[@]}") || { status=$?; e
 kernel=$(echo "$built" | sed -n "s/^kernel $arch //p")
 initramfs=$(echo "$built" | sed -n "s/^initramfs $arch //p")
 
+# Whether a CPU of this host's kind can be started; /dev/kvm may be there without that.
+kvm_works() { # ARCH MACHINE...
+  [ "$(uname -m)" = "$1" ] && [ -w /dev/kvm ] || return 1
+  shift
+  { echo quit | timeout 10 "$qemu" "$@" -accel kvm -cpu host -S -nodefaults -display none -monitor stdio; } >/dev/null 2>&1
+}
+
 common="quiet panic=-1 numa=fake=2 rdinit=/init"
 accel=tcg
 case $arch in
   x86-64)
     qemu=qemu-system-x86_64 package=qemu-system-x86
     machine=(-cpu max) append="console=ttyS0 $common"
-    [ "$(uname -m)" = x86_64 ] && [ -w /dev/kvm ] && accel=kvm && machine=(-cpu host)
+    kvm_works x86_64 && accel=kvm && machine=(-cpu host)
     ;;
   arm64)
     qemu=qemu-system-aarch64 package=qemu-system-arm
     machine=(-M virt -cpu neoverse-n1) append="console=ttyAMA0 $common"
-    [ "$(uname -m)" = aarch64 ] && [ -w /dev/kvm ] && accel=kvm && machine=(-M virt -cpu host)
+    kvm_works aarch64 -M virt && accel=kvm && machine=(-M virt -cpu host)
     ;;
   *) missing "no such architecture: $arch (x86-64, arm64)" ;;
 esac
@@ -62,7 +69,7 @@ console=${log:-$(mktemp)}
 status=0
 timeout "$seconds" nice -n 19 $qemu "${machine[@]}" -accel $accel -m "$memory" -smp "$cpus" -kernel "$kernel" -initrd "$initramfs" \
   -append "$append -- $*" -nographic -no-reboot -nodefaults -serial stdio -monitor none </dev/null 2>&1 |
-  tr -d '\r' | tee "$console" || status=$?
+  stdbuf -oL tr -d "\r" | tee "$console" || status=$?
 [ $status -eq 124 ] && echo "boot.sh: the guest was ended after $seconds s"
 # What the kernel says when something is wrong. An injected failure prints a trace of its own, without a report.
 complaint='BUG:|WARNING:|Oops|KASAN|general protection|possible circular|possible recursive|inconsistent lock|suspicious RCU|sleeping function|Kernel panic|refcount_t|Bad page|Bad rss|blocked for more than|soft lockup|list_(add|del) corruption'

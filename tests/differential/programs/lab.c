@@ -183,6 +183,8 @@ int Reap(pid_t pid) {
 void ActorKill(struct actor* actor) {
   kill(actor->pid, SIGKILL);
   Reap(actor->pid);
+  munmap(actor->box, PAGE);
+  close(actor->box_fd);
 }
 
 void ServeAfterExec(int fd) {

@@ -232,8 +232,8 @@ static void TheMapping(void) {
   struct shadow_pte* entries = (struct shadow_pte*)(room + 4 * PAGE);
   char line[128];
   room[0] = 1;
-  struct actor reader = ActorFork();
   ReadMaps(getpid(), before, sizeof before);
+  struct actor reader = ActorFork();
   CHECK_EQ(Open(getpid(), ARENA, ARENA + pages * PAGE, entries), 0);
   ReadMaps(getpid(), during, sizeof during);
   snprintf(line, sizeof line, "%lx-%lx r--p 00000000 00:00 0 \n", (long)entries, (long)entries + 3 * PAGE);
