@@ -104,11 +104,18 @@ static int StillOpen(void) {
   return 0;
 }
 
+// /dev/mem ends a read after any page when a signal is pending, such as a victim's SIGCHLD.
 static int ReadEntries(void) {
   const size_t bytes = nr_entries * sizeof(entries[0]);
-  if (ReadAt(memory_fd, entries, bytes, first_frame * PAGE) == (long)bytes) return 1;
-  Say("the entries cannot be read:", (long)first_frame);
-  return 0;
+  for (size_t done = 0; done < bytes;) {
+    const long n = ReadAt(memory_fd, (char*)entries + done, bytes - done, first_frame * PAGE + done);
+    if (n <= 0) {
+      Say("the entries cannot be read:", n);
+      return 0;
+    }
+    done += (size_t)n;
+  }
+  return 1;
 }
 
 void ReportShadow(void) {
