@@ -123,7 +123,7 @@ int Compare(const Request& request) {
   for (const std::string& id : known.Unmatched()) {
     fmt::print(stderr, "{}: {} matched nothing\n", request.differences, id);
   }
-  fmt::print("{}\n", total.LastLines());
+  fmt::print("{}", total.LastLines());
   return !known.Unmatched().empty() && total.ExitStatus() == kExitOk ? kExitDiffers : total.ExitStatus();
 }
 
