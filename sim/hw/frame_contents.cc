@@ -176,7 +176,7 @@ void FrameContents::Write(uint64_t frame, uint32_t offset, std::span<const uint8
     Fill(frame, in[0]);
     return;
   }
-  if (MustBePage(in, FillOf(word))) {
+  if (MustBePage(in, offset, FillOf(word))) {
     ToPage(frame);
     Write(frame, offset, in);
   } else if (form <= kMaxInline) {
@@ -186,11 +186,17 @@ void FrameContents::Write(uint64_t frame, uint32_t offset, std::span<const uint8
   }
 }
 
-// Whether more bytes of `in` differ from the fill than a form-6 frame has room for.
-bool FrameContents::MustBePage(std::span<const uint8_t> in, uint8_t fill) {
-  constexpr int64_t kMaxBytes = kMaxWords * sizeof(uint64_t);
-  if (static_cast<int64_t>(in.size()) <= kMaxBytes) return false;
-  return static_cast<int64_t>(in.size()) - std::count(in.begin(), in.end(), fill) > kMaxBytes;
+// Whether more words of the frame would differ from the fill than form 6 has room for, whatever is there now.
+bool FrameContents::MustBePage(std::span<const uint8_t> in, uint32_t offset, uint8_t fill) {
+  const uint64_t uniform = Repeated(fill);
+  uint32_t differing = 0;
+  for (size_t at = -offset % sizeof(uint64_t); at + sizeof(uint64_t) <= in.size(); at += sizeof(uint64_t)) {
+    uint64_t word;
+    std::memcpy(&word, in.data() + at, sizeof(word));
+    differing += word != uniform;
+    if (differing > kMaxWords) return true;
+  }
+  return false;
 }
 
 // Onto a uniform frame, or one with a few bytes aside.

@@ -124,7 +124,7 @@ class FrameContents {
   void WriteSparse(uint64_t frame, uint32_t offset, std::span<const uint8_t> in);
   uint64_t GetWord(uint64_t word, uint32_t index) const;
   bool PutWord(uint64_t& word, uint32_t index, uint64_t value);
-  static bool MustBePage(std::span<const uint8_t> in, uint8_t fill);
+  static bool MustBePage(std::span<const uint8_t> in, uint32_t offset, uint8_t fill);
   void InlineToSparse(uint64_t& word);
   void ToPage(uint64_t frame);
 

@@ -48,10 +48,11 @@ Task* FindNewReaper(const Task& dying) {
   return nullptr;
 }
 
+// Linux: kernel/exit.c forget_original_parent(): a child's threads follow it.
 void Reparent(Task& dying) {
   Task* reaper = FindNewReaper(dying);
   for (Task* child : dying.children) {
-    child->parent = reaper;
+    for (Task* thread : child->signal->threads) thread->parent = reaper;
     if (reaper != nullptr) reaper->children.push_back(child);
   }
   dying.children.clear();

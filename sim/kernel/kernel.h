@@ -6,6 +6,7 @@
 #pragma once
 
 #include <absl/container/btree_map.h>
+#include <absl/container/inlined_vector.h>
 
 #include <cstdint>
 #include <functional>
@@ -54,11 +55,14 @@ struct TrapRecord {
   int trapno = 14;          // x86-64 vector
 };
 
+// Nearly always none or one; two when the access crosses into another page.
+using TrapRecords = absl::InlinedVector<TrapRecord, 2>;
+
 // What an access by the program came to.
 struct AccessResult {
   uint64_t done_bytes = 0;
   SigInfo signal;  // signo 0: all of it was done
-  std::vector<TrapRecord> traps;
+  TrapRecords traps;
   bool ok() const { return signal.signo == 0; }
 };
 

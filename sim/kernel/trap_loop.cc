@@ -78,8 +78,7 @@ Cpu& TaskCpu::Enter(const Task& task) {
   return cpu_;
 }
 
-PageAccess AccessPage(Kernel& kernel, Task& task, VirtAddr address, Access access,
-                      std::vector<TrapRecord>* traps) {
+PageAccess AccessPage(Kernel& kernel, Task& task, VirtAddr address, Access access, TrapRecords* traps) {
   Cpu& cpu = kernel.cpu().Enter(task);
   int oom = 0;
   for (int tries = 0; tries < kMaxRetries; ++tries) {

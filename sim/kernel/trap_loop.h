@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "sim/hw/cpu.h"
 #include "sim/kernel/kernel.h"
@@ -34,7 +33,6 @@ struct PageAccess {
 };
 
 // Translates, faulting in as needed. `traps` (may be null) gets what the hardware reported.
-PageAccess AccessPage(Kernel& kernel, Task& task, VirtAddr address, Access access,
-                      std::vector<TrapRecord>* traps);
+PageAccess AccessPage(Kernel& kernel, Task& task, VirtAddr address, Access access, TrapRecords* traps);
 
 }  // namespace mmsim
