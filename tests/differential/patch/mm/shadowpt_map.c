@@ -137,10 +137,11 @@ static struct vm_area_struct *spt_isolate(struct vm_area_struct *vma, unsigned l
 	struct mm_struct *mm = vma->vm_mm;
 	unsigned long end = start + spt.size;
 	bool split = vma->vm_start < start;
+	int splits = split + (vma->vm_end > end);
 	struct vm_area_struct *prev, *ret;
 	VMA_ITERATOR(vmi, mm, start);
 
-	if (mm->map_count + split + (vma->vm_end > end) > sysctl_max_map_count)
+	if (splits && mm->map_count + splits > sysctl_max_map_count)
 		return ERR_PTR(-ENOMEM);
 
 	prev = split ? vma : vma_prev(&vmi);
