@@ -179,11 +179,11 @@ static void ChooseNextPid(uint32_t pid) {
 }
 
 // Calls that may change the memory of a process that is not the caller; the reads and writes are those of
-// /proc/PID/mem and clear_refs.
+// /proc/PID/mem and clear_refs, and ftruncate takes swapped copies, which no frame tells of.
 static int ReachesOthers(uint64_t number) {
   return number == __NR_process_madvise || number == __NR_process_vm_readv ||
          number == __NR_process_vm_writev || number == __NR_pread64 || number == __NR_pwrite64 ||
-         number == __NR_read || number == __NR_write;
+         number == __NR_read || number == __NR_write || number == __NR_ftruncate || number == __NR_truncate;
 }
 
 static int Call(void) {
