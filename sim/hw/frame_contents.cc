@@ -166,8 +166,8 @@ void FrameContents::Read(uint64_t frame, uint32_t offset, std::span<uint8_t> out
 void FrameContents::Write(uint64_t frame, uint32_t offset, std::span<const uint8_t> in) {
   MMSIM_CHECK(frame < nr_frames_ && offset + in.size() <= kPageSize);
   if (in.empty()) return;
-  const uint64_t word = Word(frame);
-  const uint64_t form = word & kFormMask;
+  uint64_t word = Word(frame);
+  uint64_t form = word & kFormMask;
   if (form >= kPage) {
     std::copy(in.begin(), in.end(), const_cast<uint8_t*>(PageOf(frame, word)) + offset);
     return;
@@ -179,7 +179,14 @@ void FrameContents::Write(uint64_t frame, uint32_t offset, std::span<const uint8
   if (MustBePage(in, offset, FillOf(word))) {
     ToPage(frame);
     Write(frame, offset, in);
-  } else if (form <= kMaxInline) {
+    return;
+  }
+  if (in.size() == kPageSize && form != 0) {  // nothing of what was there stays
+    Fill(frame, FillOf(word));
+    word = Word(frame);
+    form = 0;
+  }
+  if (form <= kMaxInline) {
     WriteSmall(frame, word, offset, in);
   } else {
     WriteSparse(frame, offset, in);
@@ -291,6 +298,12 @@ bool FrameContents::PutWord(uint64_t& word, uint32_t index, uint64_t value) {
   return true;
 }
 
+// Whether the words of a form-6 frame from here on are the fill.
+bool FrameContents::IsBehindAll(uint64_t word, uint32_t index) const {
+  const uint32_t count = CountOf(word);
+  return count == 0 || SparseAt(ClassOf(word), BlockOf(word)).indices[count - 1] < index;
+}
+
 // One word of a form-6 frame.
 uint64_t FrameContents::GetWord(uint64_t word, uint32_t index) const {
   const Sparse s = SparseAt(ClassOf(word), BlockOf(word));
@@ -301,12 +314,14 @@ uint64_t FrameContents::GetWord(uint64_t word, uint32_t index) const {
 
 void FrameContents::WriteSparse(uint64_t frame, uint32_t offset, std::span<const uint8_t> in) {
   uint64_t& word = WordRef(frame);
+  const uint64_t uniform = Repeated(FillOf(word));
   while (!in.empty()) {
     const uint32_t index = offset / sizeof(uint64_t), skip = offset % sizeof(uint64_t);
     const uint64_t part = std::min<uint64_t>(in.size(), sizeof(uint64_t) - skip);
-    uint64_t value = GetWord(word, index);
-    std::copy_n(in.data(), part, reinterpret_cast<uint8_t*>(&value) + skip);
-    if (!PutWord(word, index, value)) {
+    const bool behind = IsBehindAll(word, index);
+    uint64_t value = behind ? uniform : GetWord(word, index);
+    std::memcpy(reinterpret_cast<uint8_t*>(&value) + skip, in.data(), part);
+    if (!(behind && value == uniform) && !PutWord(word, index, value)) {
       ToPage(frame);
       Write(frame, offset, in);
       return;

@@ -122,6 +122,7 @@ class FrameContents {
   const uint8_t* PageOf(uint64_t frame, uint64_t word) const;
   void WriteSmall(uint64_t frame, uint64_t word, uint32_t offset, std::span<const uint8_t> in);
   void WriteSparse(uint64_t frame, uint32_t offset, std::span<const uint8_t> in);
+  bool IsBehindAll(uint64_t word, uint32_t index) const;
   uint64_t GetWord(uint64_t word, uint32_t index) const;
   bool PutWord(uint64_t& word, uint32_t index, uint64_t value);
   static bool MustBePage(std::span<const uint8_t> in, uint32_t offset, uint8_t fill);

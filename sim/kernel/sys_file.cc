@@ -175,6 +175,7 @@ int64_t Do_ftruncate(Call& call) {
   if (static_cast<int64_t>(call.U(1)) < 0) return Call::Err(Errno::kEINVAL);
   FileRef file = call.File(0);
   if (file == nullptr) return Call::Err(Errno::kEBADF);
+  if (file->inode->hugetlb) return call.NotModelled();
   if (!IsRegular(*file->inode) || !(file->mode & kFmodeWrite)) return Call::Err(Errno::kEINVAL);
   return InodeTruncate(*file->inode, call.U(1)).AsReturn();
 }
@@ -184,6 +185,7 @@ int64_t Do_fallocate(Call& call) {
   enum : uint32_t { kKeepSize = 1, kPunchHole = 2, kCollapse = 8, kZero = 16, kInsert = 32, kUnshare = 64 };
   FileRef file = call.File(0);
   if (file == nullptr) return Call::Err(Errno::kEBADF);
+  if (file->inode->hugetlb) return call.NotModelled();
   const uint32_t mode = call.Uint(1);
   const int64_t offset = static_cast<int64_t>(call.U(2)), len = static_cast<int64_t>(call.U(3));
   if (offset < 0 || len <= 0) return Call::Err(Errno::kEINVAL);

@@ -24,7 +24,8 @@ int64_t Do_mmap(Call& call) {
   if (!(flags & kMapAnonymous)) {
     file = call.File(4);
     if (file == nullptr || (file->flags & kOPath)) return Call::Err(Errno::kEBADF);
-    if (flags & kMapHugetlb) return Call::Err(Errno::kEINVAL);  // no file here is one of hugetlbfs
+    if (file->inode->hugetlb) return call.NotModelled();
+    if (flags & kMapHugetlb) return Call::Err(Errno::kEINVAL);  // no other file is one of hugetlbfs
   } else if (flags & kMapHugetlb) {
     return call.NotModelled();
   }

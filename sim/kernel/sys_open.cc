@@ -206,9 +206,10 @@ int64_t Do_memfd_create(Call& call) {
   if ((flags & kExec) && (flags & kNoexecSeal)) return Call::Err(Errno::kEINVAL);
   Result<std::string> name = call.CopyString(0, kNameMaxLen + 1);
   if (!name.ok()) return Call::Err(name.error() == Errno::kENAMETOOLONG ? Errno::kEINVAL : name.error());
-  if (flags & kHugetlb) return call.NotModelled();
   Vfs& vfs = call.kernel.vfs();
-  InodeRef inode = vfs.NewShmem(0);
+  InodeRef inode =
+      (flags & kHugetlb) ? NewInode(call.kernel.system(), InodeKind::kOther, 0) : vfs.NewShmem(0);
+  inode->hugetlb = (flags & kHugetlb) != 0;
   inode->noreserve = true;
   inode->seals = kSealSeal;
   if (flags & kNoexecSeal) {

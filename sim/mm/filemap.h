@@ -63,6 +63,7 @@ struct Inode {
   uint32_t seals = 0;      // F_SEAL_*
   bool noexec = false;     // of a mount with MNT_NOEXEC
   bool directory = false;  // kOther
+  bool hugetlb = false;    // kOther: a memfd of huge pages, which can be opened and closed and no more
   // kDisk: its file system asks for addresses where huge pages fit (ext4, xfs, btrfs; not overlayfs)
   bool aligns_huge = true;
   bool noreserve = false;        // shmem: VM_NORESERVE, accounted a page at a time

@@ -23,13 +23,15 @@ constexpr KernelProfile k618X86{.name = "6.18",
                                 .vsyscall = true,
                                 .soft_dirty = false,
                                 .pkey_alloc_needs_pkeys = false,
-                                .merges_unfaulted = true};
+                                .merges_unfaulted = true,
+                                .dontunmap_merges_itself = true};
 constexpr KernelProfile k618Arm64{.name = "6.18",
                                   .vvar_pages = 4,
                                   .vvar_clock_pages = 0,
                                   .vdso_pages = 2,
                                   .soft_dirty = false,
-                                  .merges_unfaulted = true};
+                                  .merges_unfaulted = true,
+                                  .dontunmap_merges_itself = true};
 
 }  // namespace
 

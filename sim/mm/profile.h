@@ -37,6 +37,10 @@ struct KernelProfile {
   // A VMA without pages of its own merges with one that has them (6.16, "mm/vma: fix incorrectly disallowed
   // anonymous VMA merges").
   bool merges_unfaulted = false;
+  // Memory without pages that MREMAP_DONTUNMAP moves next to itself is one VMA with what it leaves (until
+  // "mm/mremap: fix locked_vm leak from MREMAP_DONTUNMAP self-merge", which Debian's 6.12.117 has and 6.18.44
+  // has not).
+  bool dontunmap_merges_itself = false;
   bool bti = false;
 };
 

@@ -212,7 +212,7 @@ Vma* CopyVma(Vma** vmap, VirtAddr addr, uint64_t len_bytes, uint64_t pgoff, bool
   vmg.vma = nullptr;
   vmg.pgoff = pgoff;
   vmg.next = found;
-  if (!faulted_in_anon_vma && keep_source) {
+  if (!faulted_in_anon_vma && keep_source && !mm.system.profile.dontunmap_merges_itself) {
     if (vmg.prev == vma) vmg.prev = nullptr;
     if (vmg.next == vma) vmg.next = nullptr;
   }
