@@ -2,6 +2,7 @@
 #include "sim/scenario/verify.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -62,11 +63,14 @@ VirtRange DifferingRange(const Comparable* recorded, const Comparable* replayed)
   return range(one.start, one.end);
 }
 
-// What a logged call did to an address space; empty: nothing, or nothing that its line tells.
-VirtRange ChangedBy(const Step& step, const LoweredCall& call) {
-  const auto range = [](uint64_t start, uint64_t len) {
+// Where a logged call did something to an address space; empty: nowhere, or nowhere that its line tells. A
+// mremap did at two places.
+std::array<VirtRange, 2> ChangedBy(const Step& step, const LoweredCall& call) {
+  using Places = std::array<VirtRange, 2>;
+  const auto place = [](uint64_t start, uint64_t len) {
     return VirtRange{VirtAddr(start), VirtAddr(start + len).PageCeil()};
   };
+  const auto range = [&](uint64_t start, uint64_t len) { return Places{place(start, len), VirtRange()}; };
   const uint64_t result = step.result == ResultKind::kValue ? static_cast<uint64_t>(step.value) : 0;
   switch (call.sys) {
     case Sys::k_mmap:
@@ -80,11 +84,8 @@ VirtRange ChangedBy(const Step& step, const LoweredCall& call) {
     case Sys::k_munlock:
     case Sys::k_mseal:
       return range(call.Value(0), call.Value(1));
-    case Sys::k_mremap: {
-      const uint64_t low = std::min(call.Value(0), result != 0 ? result : call.Value(0));
-      const uint64_t high = std::max(call.Value(0) + call.Value(1), result + call.Value(2));
-      return range(low, high - low);
-    }
+    case Sys::k_mremap:
+      return {place(call.Value(0), call.Value(1)), place(result, call.Value(2))};
     case Sys::k_brk:
     case Sys::k_shmat:
       return range(result, 0);
@@ -95,9 +96,11 @@ VirtRange ChangedBy(const Step& step, const LoweredCall& call) {
   }
 }
 
-// The last line before `end` at which the process of `end`, or the one that it was forked from, changed
-// something at the place of a difference; its exec, when nothing did since. Null: it cannot be told.
-const Step* CauseOf(const Scenario& scenario, Kernel& kernel, const Step& end, VirtRange where) {
+// The steps before `end`, the last one first, at which the process of `end`, or the one that it was forked
+// from, changed something at the place of a difference, down to its exec. The first may be the cause.
+std::vector<const Step*> ChangesOf(const Scenario& scenario, Kernel& kernel, const Step& end,
+                                   VirtRange where) {
+  std::vector<const Step*> changes;
   const auto process_of = [&kernel](int pid) {
     const Task* task = kernel.FindTask(pid);
     return task != nullptr ? task->tgid : pid;
@@ -111,12 +114,19 @@ const Step* CauseOf(const Scenario& scenario, Kernel& kernel, const Step& end, V
       continue;
     }
     if (process_of(step->pid) != process || step->result != ResultKind::kValue) continue;
-    if (step->sys == Sys::k_execve || step->sys == Sys::k_execveat) return step;
+    if (step->sys == Sys::k_execve || step->sys == Sys::k_execveat) {
+      changes.push_back(step);
+      break;
+    }
     if (!Lower(scenario, *step, kernel.arch(), {}, &call).ok()) continue;
-    const VirtRange changed = ChangedBy(*step, call);
-    if (changed.end.value != 0 && changed.start <= where.end && changed.end >= where.start) return step;
+    const auto places = ChangedBy(*step, call);
+    if (std::any_of(places.begin(), places.end(), [&](const VirtRange& changed) {
+          return changed.end.value != 0 && changed.start <= where.end && changed.end >= where.start;
+        })) {
+      changes.push_back(step);
+    }
   }
-  return nullptr;
+  return changes;
 }
 
 class Listings : public RecordedMaps {
@@ -157,13 +167,15 @@ class Listings : public RecordedMaps {
     std::string difference = fmt::format("process {}: recorded {}, replayed {}", task.tgid,
                                          text(line(recorded)), text(line(replayed)));
     const VirtRange where = DifferingRange(line(recorded), line(replayed));
-    const Step* cause = CauseOf(scenario_, kernel, step, where);
-    if (cause != nullptr) {
+    const std::vector<const Step*> changes = ChangesOf(scenario_, kernel, step, where);
+    if (!changes.empty()) {
+      const Step& cause = *changes.front();
       difference +=
-          fmt::format("\n  {}:{}: {}", scenario_.file(), cause->first_line, scenario_.LineAt(cause->text));
+          fmt::format("\n  {}:{}: {}", scenario_.file(), cause.first_line, scenario_.LineAt(cause.text));
     }
     result_->differences.push_back(std::move(difference));
-    causes_.push_back(cause != nullptr ? cause->first_line : 0);
+    changed_at_.emplace_back();
+    for (const Step* change : changes) changed_at_.back().push_back(change->first_line);
   }
 
   // Of a process whose maps are identical.
@@ -179,13 +191,14 @@ class Listings : public RecordedMaps {
       return;
     }
     result_->differences.push_back(fmt::format("process {}: {}", task.tgid, difference));
-    causes_.push_back(0);
+    changed_at_.emplace_back();
   }
 
-  // Differences at a line where the rule of what counts as touched decided something are said to hang on it.
+  // Differences at a place where the rule of what counts as touched decided something are said to hang on it.
   void NameThoseThatHungOnTouch(const Runner& runner) {
-    for (size_t i = 0; i < causes_.size(); ++i) {
-      if (runner.HungOnTouch(causes_[i]))
+    for (size_t i = 0; i < changed_at_.size(); ++i) {
+      if (std::any_of(changed_at_[i].begin(), changed_at_[i].end(),
+                      [&](uint32_t line) { return runner.HungOnTouch(line); }))
         result_->differences[i] += "\n  (this hung on what counts as touched)";
     }
   }
@@ -204,7 +217,8 @@ class Listings : public RecordedMaps {
   const Scenario& scenario_;
   VerifyResult* result_;
   FaultReplay faults_;
-  std::vector<uint32_t> causes_;  // of the differences, by line; 0: not told
+  std::vector<std::vector<uint32_t>>
+      changed_at_;  // of each difference: the lines that changed its place, last first
   std::set<int> compared_;
 };
 
