@@ -186,24 +186,6 @@ void MadvisePageoutPages(Vma& vma, VirtRange range);
 void MadviseWillneedPages(Vma& vma, VirtRange range);
 Status MadviseCollapsePages(Vma& vma, VirtRange range);
 
-// Splits huge pages that would straddle a boundary when `vma` becomes [start, end) and the VMA after it
-// starts `adjust_next_bytes` later (0: unchanged). Called before the bounds change. Linux: mm/huge_memory.c
-// vma_adjust_trans_huge()
-void VmaAdjustTransHuge(Vma& vma, VirtAddr start, VirtAddr end, int64_t adjust_next_bytes);
-
-// The pages of [range) become mlocked, or no longer, after vma.flags got VM_LOCKED or lost it. Linux:
-// mm/mlock.c mlock_vma_pages_range()
-void MlockVmaPages(Vma& vma, VirtRange range);
-
-// The page side of madvise, a VMA at a time; the checks of flags and ranges were made by mm/madvise.cc.
-// MADV_DONTNEED is UnmapPageRange. Linux: mm/madvise.c madvise_free_single_vma(), madvise_cold(),
-// madvise_pageout(), madvise_willneed(), mm/khugepaged.c madvise_collapse()
-void MadviseFreePages(Vma& vma, VirtRange range);
-void MadviseColdPages(Vma& vma, VirtRange range);
-void MadvisePageoutPages(Vma& vma, VirtRange range);
-void MadviseWillneedPages(Vma& vma, VirtRange range);
-Status MadviseCollapsePages(Vma& vma, VirtRange range);
-
 // Copies what fork must copy. Linux: mm/memory.c copy_page_range()
 Status CopyPageRange(Vma& dst_vma, Vma& src_vma);
 
