@@ -19,12 +19,14 @@ inline void Lookup(benchmark::State& state) {
   Random random(1);
   std::vector<uint64_t> keys;
   map[~uint64_t{0}] = 0;  // so that every lookup finds something
+  keys.reserve(kNrEntries);
   while (map.size() < kNrEntries) {
     const uint64_t key = random.Next();
     map[key] = map.size();
     keys.push_back(key);
   }
   std::vector<uint64_t> order;
+  order.reserve(4096);
   for (int i = 0; i < 4096; ++i) order.push_back(keys[random.Below(keys.size())]);
   uint64_t last = 0;
   for (auto _ : state) {

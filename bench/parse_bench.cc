@@ -22,8 +22,8 @@ constexpr int kNrLines = 50000;
 // Lines as the start of a dynamically linked program prints them, in their usual proportions.
 std::string MakeLog() {
   static constexpr std::string_view kLines[] = {
-      "openat(AT_FDCWD</srv/u>, \"/lib/x86_64-linux-gnu/libc.so.6\", O_RDONLY|O_CLOEXEC) = "
-      "3</usr/lib/x86_64-linux-gnu/libc.so.6>",
+      ("openat(AT_FDCWD</srv/u>, \"/lib/x86_64-linux-gnu/libc.so.6\", O_RDONLY|O_CLOEXEC) = "
+       "3</usr/lib/x86_64-linux-gnu/libc.so.6>"),
       "read(3</usr/lib/x86_64-linux-gnu/libc.so.6>, "
       "\"\\177ELF\\2\\1\\1\\3\\0\\0\\0\\0\\0\\0\\0\\0\\3\\0>\\0\\1\\0\\0\\0\\20t\\2\\0\\0\\0\\0\\0\"..., "
       "832) = 832",
