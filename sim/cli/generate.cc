@@ -20,10 +20,8 @@ void AddGenerateCommand(CLI::App& app, int& exit_status) {
   command->add_option("--steps", options->steps, "how many calls and accesses")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
-  static const std::map<std::string, scenario::About> kAbout = {
-      {"address-space", scenario::About::kAddressSpace},
-      {"pages", scenario::About::kPages},
-      {"shadowpt", scenario::About::kShadowpt}};
+  static const std::map<std::string, scenario::About> kAbout(std::begin(scenario::kAbouts),
+                                                             std::end(scenario::kAbouts));
   command->add_option("--about", options->about, "address-space, pages or shadowpt")
       ->transform(CLI::CheckedTransformer(kAbout));
   command->callback([options, &exit_status] {

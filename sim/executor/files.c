@@ -50,7 +50,7 @@ static void Save(const char* path) {
   ++nr_saved;
 }
 
-static long WriteFile(const char* path, int flags, const void* data, size_t bytes) {
+long WriteFile(const char* path, int flags, const void* data, size_t bytes) {
   const long fd = Open(path, O_WRITE | flags, 0666);
   if (fd < 0) return fd;
   const long n = CALL3(__NR_write, fd, data, bytes);

@@ -4,6 +4,9 @@
 
 #include "sys.h"
 
+// What write(2) returned, or a negative errno; `flags`: of open(2), beside O_WRITE. Nothing of it is undone
+// later.
+long WriteFile(const char* path, int flags, const void* data, size_t bytes);
 // What write(2) returned, or a negative errno. `used_files`: see ResetFiles.
 long WriteWholeFile(const char* path, const void* data, size_t bytes);
 long ReadWholeFile(const char* path, void* to, size_t bytes);

@@ -2,6 +2,7 @@
 // See shadow.h.
 #include "shadow.h"
 
+#include "files.h"
 #include "spaces.h"
 #include "uapi/shadowpt.h"
 
@@ -29,21 +30,13 @@ int ShadowThere(void) {
   return there;
 }
 
-static long WriteTo(const char* path, const char* text) {
-  const long fd = Open(path, O_WRITE, 0);
-  if (fd < 0) return fd;
-  const long n = CALL3(__NR_write, fd, text, StringLength(text));
-  Close((int)fd);
-  return n;
-}
-
 void OpenShadowMemory(void) {
   if (!ShadowThere()) return;
   memory_fd = (int)Open("/dev/mem", O_READ, 0);
   if (memory_fd < 0) Die("/dev/mem does not open:", memory_fd);
-  const long probe = WriteTo(TRACING "kprobe_events", PROBE);
+  const long probe = WriteFile(TRACING "kprobe_events", 0, PROBE, sizeof(PROBE) - 1);
   if (probe < 0) Die("the probe of open cannot be placed:", probe);
-  const long on = WriteTo(TRACING "events/mmsim/entries/enable", "1");
+  const long on = WriteFile(TRACING "events/mmsim/entries/enable", 0, "1", 1);
   if (on < 0) Die("the probe of open cannot be switched on:", on);
   trace_fd = (int)Open(TRACING "trace", O_READ, 0);
   if (trace_fd < 0) Die("the trace does not open:", trace_fd);
@@ -67,8 +60,7 @@ static uint64_t LastFrame(void) {
       if (matched == sizeof(mark) - 1) frame = 0;
     }
   }
-  const long fd = Open(TRACING "trace", O_WRITE | O_TRUNCATE, 0);
-  if (fd >= 0) Close((int)fd);
+  WriteFile(TRACING "trace", O_TRUNCATE, "", 0);
   return frame;
 }
 

@@ -111,11 +111,8 @@ std::optional<uint64_t> ShadowPt::OffsetOf(const Mm& mm, VirtAddr address) const
 
 bool ShadowPt::MapsShadowPages(const Vma& vma) const {
   if (!vma.Has(kVmPfnMap) || !vma.IsAnonymous()) return false;
-  const System& system = vma.mm->system;
   for (VirtAddr address = vma.start; address < vma.end; address += kPageSize) {
-    const EntryPtr pte = FindEntry(*vma.mm, address, kLevelPte);
-    if (pte == nullptr || !PtePresent(system.arch, ReadEntry(pte))) continue;
-    if (PtePfn(system.arch, ReadEntry(pte)).value - first_page_.value < nr_pages_) return true;
+    if (OffsetOf(*vma.mm, address)) return true;
   }
   return false;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The grammar of a number as strace and people write it (PEGTL): PROT_READ|PROT_WRITE, 21<<MAP_HUGE_SHIFT,
-// 8192*1024, $a+0x1000, 0x66 /* MADV_??? */,
-// 0x8 /* MAP_??? */|MAP_ANONYMOUS. Precedence as in C; everything is 64 bits and wraps.
+// 8192*1024, $a+0x1000, 0x66 /* MADV_??? */, 0x8 /* MAP_??? */|MAP_ANONYMOUS. Precedence as in C; everything
+// is 64 bits and wraps.
 #pragma once
 
 #include "sim/scenario/lexis.h"

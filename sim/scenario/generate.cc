@@ -21,15 +21,9 @@ std::string Sum(const std::string& base, uint64_t bytes) {
 }
 
 std::string_view AboutName(About about) {
-  switch (about) {
-    case About::kAddressSpace:
-      return "address-space";
-    case About::kPages:
-      return "pages";
-    case About::kShadowpt:
-      return "shadowpt";
-  }
-  return "";
+  return std::find_if(std::begin(kAbouts), std::end(kAbouts),
+                      [about](const auto& a) { return a.second == about; })
+      ->first;
 }
 
 }  // namespace
@@ -45,7 +39,7 @@ std::string Generator::Run() {
   Spawn();
   if (options_.about == About::kShadowpt) Spawn();
   uint64_t total = 0;
-  for (const Verb& verb : verbs_) total += verb.pages;
+  for (const ChosenVerb& verb : verbs_) total += verb.weight;
   while (done_ < options_.steps) {
     std::vector<GeneratedProcess*> able;
     for (const auto& p : processes_) {
@@ -58,7 +52,7 @@ std::string Generator::Run() {
     process_ = able[random_.Below(able.size())];
     uint64_t at = random_.Below(total);
     size_t verb = 0;
-    while (at >= verbs_[verb].pages) at -= verbs_[verb++].pages;
+    while (at >= verbs_[verb].weight) at -= verbs_[verb++].weight;
     verbs_[verb].emit(*this);
   }
   for (const auto& [call, count] : counts_) EmitLine(fmt::format("# {} {}", count, call));
@@ -70,15 +64,14 @@ void Generator::ChooseVerbs() {
   static constexpr uint32_t kTimes[] = {0, 1, 1, 1, 5};
   const auto choose = [&](const Verb& verb) {
     const uint32_t weight = AboutPages() ? verb.pages : verb.address_space;
-    const auto often = static_cast<uint16_t>(weight * kTimes[random_.Below(std::size(kTimes))]);
-    verbs_.push_back({verb.emit, often, often});
+    verbs_.push_back({verb.emit, weight * kTimes[random_.Below(std::size(kTimes))]});
   };
   for (const Verb& verb : Verbs()) choose(verb);
-  verbs_[0].pages = std::max<uint16_t>(verbs_[0].pages, 10);  // without any mmap there is nothing to do
+  verbs_[0].weight = std::max<uint32_t>(verbs_[0].weight, 10);  // without any mmap there is nothing to do
   if (options_.about != About::kShadowpt) return;
   for (const Verb& verb : ShadowVerbs()) choose(verb);
-  uint16_t& open = verbs_[Verbs().size()].pages;  // nor without any open
-  open = std::max<uint16_t>(open, 9);
+  uint32_t& open = verbs_[Verbs().size()].weight;  // nor without any open
+  open = std::max<uint32_t>(open, 9);
 }
 
 void Generator::Settings() {

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <utility>
 
 namespace mmsim::scenario {
 
@@ -16,6 +18,9 @@ enum class About : uint8_t {
   kPages,         // accesses, forks, madvise, files, huge pages: what lies under the address spaces
   kShadowpt,      // the same, and inspectors that watch it
 };
+
+inline constexpr std::pair<std::string_view, About> kAbouts[] = {
+    {"address-space", About::kAddressSpace}, {"pages", About::kPages}, {"shadowpt", About::kShadowpt}};
 
 struct GenerateOptions {
   uint64_t seed = 1;

@@ -53,6 +53,12 @@ struct Verb {
   uint16_t address_space, pages;
 };
 
+// One that a scenario is made of, and how often.
+struct ChosenVerb {
+  void (*emit)(Generator& g);
+  uint32_t weight;
+};
+
 class Generator {
  public:
   explicit Generator(const GenerateOptions& options);
@@ -111,8 +117,8 @@ class Generator {
   std::vector<std::unique_ptr<GeneratedProcess>> processes_;
   GeneratedProcess* process_ = nullptr;
   std::vector<std::string> segments_;  // names of System V segments
-  std::vector<Verb> verbs_;            // with their weights in this scenario, as `pages`
-  bool limited_ = false;               // a limit may make any call fail: results get no names
+  std::vector<ChosenVerb> verbs_;
+  bool limited_ = false;  // a limit may make any call fail: results get no names
   int next_pid_ = 100, next_name_ = 0, opener_ = 0;
   uint64_t done_ = 0;
 };

@@ -84,7 +84,6 @@ install_needed() {
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $packages >/dev/null 2>&1 ||
       missing "install first: apt-get install$packages"
   fi
-  [ -e "$tarball" ] || missing "no kernel source at $tarball"
 }
 
 # ---- keys ----
@@ -236,7 +235,7 @@ build_programs() { # ARCH RESULT-FOLDER
 }
 
 [ -n "$paths_only" ] || install_needed
-[ -e "$tarball" ] || missing "install first: apt-get install linux-source-6.12"
+[ -e "$tarball" ] || missing "no kernel source at $tarball: apt-get install linux-source-6.12, or MMSIM_LINUX_TARBALL"
 for arch in $arches; do command -v "$(compiler_of "$arch")" >/dev/null || missing "no compiler for $arch: apt-get install gcc-aarch64-linux-gnu"; done
 mkdir -p "$cache/work"
 work=$cache/work

@@ -63,6 +63,7 @@ TEST(Eval, PrecedenceIsThatOfC) {
   EXPECT_EQ(Value("1 | 2"), 3u);
   EXPECT_EQ(Value("1<<64"), 0u);
   EXPECT_EQ(Value("0x66 /* MADV_??? */"), 0x66u);
+  EXPECT_EQ(Value("0x8 /* MAP_??? */|0x20"), 0x28u);
   EXPECT_EQ(Value("-(2)"), static_cast<uint64_t>(-2));
 }
 
