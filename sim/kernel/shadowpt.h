@@ -20,6 +20,7 @@
 #include "mmsim/types.h"
 #include "sim/kernel/task.h"
 #include "sim/mm/hooks.h"
+#include "sim/mm/page_table.h"
 #include "uapi/shadowpt.h"
 
 namespace mmsim {
@@ -66,6 +67,7 @@ class ShadowPt {
   // shadowpt_update.cc
   void Update(VirtRange what);
   void UpdatePage(VirtAddr address);
+  void UpdateRun(EntryPtr pmd, VirtRange run, uint64_t vma_flags);
   void ClearAll();
   void Track(Mm& mm);
   void Untrack();

@@ -10,7 +10,6 @@
 
 #include "sim/kernel/kernel.h"
 #include "sim/kernel/shadowpt.h"
-#include "sim/mm/page_table.h"
 
 namespace mmsim {
 namespace {
@@ -34,6 +33,12 @@ PageState OfHugePmd(Arch arch, Pte pmd, VirtAddr address) {
 uint64_t OfVma(const Vma* vma, VirtAddr address) {
   if (vma == nullptr || address < vma->start) return 0;
   return SPTE_VADDR_ALLOCATED | (vma->IsAnonymous() ? uint64_t{SPTE_VADDR_ANONYMOUS} : 0);
+}
+
+// How far what OfVma() says of an address goes; `vma` is the first that ends behind it.
+VirtAddr StateEnd(const Vma* vma, VirtAddr address) {
+  if (vma == nullptr) return VirtAddr(~uint64_t{0});
+  return address < vma->start ? vma->start : vma->end;
 }
 
 void Set(shadow_pte& entry, VirtAddr address, PageState state) {
@@ -85,26 +90,35 @@ void ShadowPt::Update(VirtRange what) {
   const VirtAddr end = std::min(what.end, range_.end);
   VirtAddr address = std::max(what.start, range_.start);
   if (address >= end) return;
-  const System& system = mm_->system;
-  const Arch arch = system.arch;
   const Vma* vma = mm_->vmas.Find(address);
-  shadow_pte* entry = &entries_[(address - range_.start) >> kPageShift];
   while (address < end) {
     const VirtAddr stop = LevelEnd(address, end, kLevelPmd);
     const EntryPtr pmd = FindEntry(*mm_, address, kLevelPmd);
-    const bool empty = pmd == nullptr || *pmd == 0, table = !empty && PmdIsTable(system, pmd);
-    EntryPtr pte = table ? Descend(system, pmd, address, kLevelPte) : nullptr;
-    for (; address < stop; address += kPageSize, ++entry) {
+    while (address < stop) {
       if (vma != nullptr && address >= vma->end) vma = vma->Next();
-      PageState state;
-      if (table) {
-        state = OfPte(arch, ReadEntry(pte++));
-      } else if (!empty) {
-        state = OfHugePmd(arch, ReadEntry(pmd), address);
-      }
-      state.flags |= OfVma(vma, address);
-      Set(*entry, address, state);
+      const VirtRange run{address, std::min(stop, StateEnd(vma, address))};
+      UpdateRun(pmd, run, OfVma(vma, address));
+      address = run.end;
     }
+  }
+}
+
+// Pages of one PMD (null: there is no table for one) of which the VMAs say the same.
+inline void ShadowPt::UpdateRun(EntryPtr pmd, VirtRange run, uint64_t vma_flags) {
+  const System& system = mm_->system;
+  const Arch arch = system.arch;
+  shadow_pte* entry = &entries_[(run.start - range_.start) >> kPageShift];
+  const bool empty = pmd == nullptr || *pmd == 0, table = !empty && PmdIsTable(system, pmd);
+  EntryPtr pte = table ? Descend(system, pmd, run.start, kLevelPte) : nullptr;
+  for (VirtAddr address = run.start; address < run.end; address += kPageSize, ++entry) {
+    PageState state;
+    if (table) {
+      state = OfPte(arch, ReadEntry(pte++));
+    } else if (!empty) {
+      state = OfHugePmd(arch, ReadEntry(pmd), address);
+    }
+    state.flags |= vma_flags;
+    Set(*entry, address, state);
   }
 }
 

@@ -36,8 +36,12 @@ void DetachHooks(Mm& mm, const HookPlan& plan) {
 }
 
 void RunHooks(const HookEvent& event) {
-  // A plan may detach itself, or one behind it, and with that drop the last reference.
   Mm& mm = event.mm;
+  if (mm.hook_plans.size() == 1) {  // as mostly; its bit is the mask's
+    const HookPlan& only = *mm.hook_plans.front();
+    return only.on_event(only.context, event);
+  }
+  // A plan may detach itself, or one behind it, and with that drop the last reference.
   mm.Grab();
   for (size_t i = 0; i < mm.hook_plans.size();) {
     const HookPlan* plan = mm.hook_plans[i];
