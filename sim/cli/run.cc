@@ -124,7 +124,8 @@ void AddRunCommand(CLI::App& app, int& exit_status) {
       ->check(CLI::IsMember({"maps", "smaps", "pagemap", "shadow"}));
   command
       ->add_option("--watch", request->watch_seconds,
-                   "redraw a shadow page table after each step, and wait so many seconds (0: for Enter)")
+                   "redraw a shadow page table after each step, and wait so many seconds (0: for Enter; an "
+                   "address before it shows that row of the map in full, all: every row)")
       ->expected(0, 1)
       ->default_str("1");
   command->add_flag("--at-end", request->at_end, "observe at the end alone, not after each step");

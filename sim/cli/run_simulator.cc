@@ -54,15 +54,17 @@ class Auditor {
   uint64_t findings_ = 0;
 };
 
-// --watch: the screen, and then the wait that was asked for.
+// --watch: the screen, and then the wait that was asked for. Who has to press Enter may ask for rows before.
 void ShowScreen(ShadowWatch& watch, Kernel& kernel, std::string_view step, double seconds) {
   fmt::print("{}", watch.Screen(kernel, step));
   std::fflush(stdout);
   if (seconds > 0) {
     std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
-  } else {
-    std::string line;
-    std::getline(std::cin, line);
+    return;
+  }
+  for (std::string line; std::getline(std::cin, line) && !line.empty();) {
+    fmt::print("{}", ShadowWatch::Row(kernel, line));
+    std::fflush(stdout);
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/numbers.h"
 #include "fmt/format.h"
 #include "sim/kernel/shadowpt.h"
 #include "sim/scenario/shadow_text.h"
@@ -78,6 +79,28 @@ std::string ShadowWatch::Screen(Kernel& kernel, std::string_view step) {
   if (nr_changed > kMaxDetails) details += fmt::format("  and {} more\n", nr_changed - kMaxDetails);
   before_.assign(entries.begin(), entries.end());
   return out + std::string(kLegend) + fmt::format("{} changed\n", nr_changed) + details;
+}
+
+std::string ShadowWatch::Row(Kernel& kernel, std::string_view address) {
+  const ShadowPt& shadow = kernel.shadowpt();
+  if (!shadow.IsOpen()) return "no shadow page table is open\n";
+  const std::span<const shadow_pte> entries = shadow.entries();
+  const bool all = address == "all";
+  uint64_t at = shadow.range().start.value;
+  if ((!all && !absl::SimpleHexAtoi(std::string(address), &at)) || at < shadow.range().start.value ||
+      at >= shadow.range().end.value) {
+    return fmt::format("expected an address in {:x}-{:x}, or all, or nothing to go on\n",
+                       shadow.range().start.value, shadow.range().end.value);
+  }
+  const size_t first = (at - shadow.range().start.value) / kPageSize / kRow * kRow;
+  std::string out;
+  for (size_t i = first; i < (all ? entries.size() : std::min(first + kRow, entries.size())); ++i) {
+    const shadow_pte& entry = entries[i];
+    out += fmt::format("  {:012x} {} vaddr={:#x} pfn={:#x} state_flags={:#x} ({})\n",
+                       shadow.range().start.value + i * kPageSize, LookOf(entry).sign, entry.vaddr, entry.pfn,
+                       entry.state_flags, scenario::ShadowFlagsText(entry.state_flags));
+  }
+  return out;
 }
 
 }  // namespace mmsim::cli

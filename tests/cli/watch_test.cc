@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "sim/scenario/runner.h"
 
 namespace mmsim::cli {
@@ -18,7 +20,7 @@ TEST(ShadowWatch, AMapOfTheEntriesAndWhatChanged) {
   scenario::Runner runner(**scenario, {});
   ShadowWatch watch(/*colour=*/false);
   std::vector<std::string> rows;
-  std::string last;
+  std::string last, row;
   ASSERT_TRUE(runner
                   .RunAll([&](const scenario::Step& step, const guest::Outcome&) {
                     last = watch.Screen(runner.kernel(), step.Text());
@@ -26,12 +28,21 @@ TEST(ShadowWatch, AMapOfTheEntriesAndWhatChanged) {
                     if (at != std::string::npos) rows.push_back(last.substr(at + 13, 8));
                     if (step.Text().find("\"two\"") != std::string_view::npos) {
                       EXPECT_THAT(last, HasSubstr("1 changed\n  10000000: allocated anonymous mapped @ "));
+                      row = ShadowWatch::Row(runner.kernel(), "10003fff");
+                      EXPECT_EQ(ShadowWatch::Row(runner.kernel(), "all"), row);
+                      EXPECT_THAT(ShadowWatch::Row(runner.kernel(), "10008000"),
+                                  HasSubstr("expected an address in 10000000-10008000, or all"));
                     }
                   })
                   .ok());
   EXPECT_THAT(rows, ElementsAre("........", "........", "aaaa....", "Aaaa....", "AAaa....", "AAaa....",
                                 "AAaa....", "..aa.AA.", "..aa.aA.", "..aa.aA.", ".....aA.", "........"));
   EXPECT_THAT(last, HasSubstr("no shadow page table is open"));
+  EXPECT_EQ(ShadowWatch::Row(runner.kernel(), "all"), "no shadow page table is open\n");
+  EXPECT_THAT(row, HasSubstr("  000010000000 A vaddr=0x10000000 pfn=0x"));
+  EXPECT_THAT(
+      row, HasSubstr("\n  000010002000 a vaddr=0x10002000 pfn=0x0 state_flags=0x3 (allocated anonymous)\n"));
+  EXPECT_EQ(std::count(row.begin(), row.end(), '\n'), 8);
 }
 
 }  // namespace
