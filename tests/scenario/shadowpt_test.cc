@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -148,6 +149,62 @@ TEST_P(Shadowpt, WithoutAHookItsScenarioFails) {
 }
 
 // The observer sees it at the moment itself: here, at the end of an invalidation that nobody listens to.
+// The steps of a scenario, with the names that they give, and with any result.
+std::vector<std::string> StepsOfAnyResult(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) {
+    const bool is_step =
+        std::isdigit(static_cast<unsigned char>(line[0])) != 0 && line.find(" --- ") == line.npos;
+    const size_t result = line.rfind(") = ");
+    if (is_step && result != line.npos && line.compare(result, 5, ") = $") != 0)
+      line.replace(result, line.npos, ") = ?");
+    if (is_step || line.starts_with("pid ") || line.starts_with("let ")) lines.push_back(line);
+  }
+  return lines;
+}
+
+// The scenario up to line `nr`, then the death of `pid`, then the rest without what that process does; and at
+// the end someone else opens.
+std::string KilledAfter(const std::vector<std::string>& lines, size_t nr, const std::string& pid) {
+  std::string text;
+  const auto add = [&text](const std::string& line) { text += line + "\n"; };
+  for (size_t i = 0; i < nr; ++i) add(lines[i]);
+  add(pid + " +++ killed by SIGKILL +++");
+  for (size_t i = nr; i < lines.size(); ++i) {
+    if (!lines[i].starts_with(pid + " ")) add(lines[i]);
+  }
+  if (pid != "100") return text;
+  add("pid 900 privileged");
+  add("900 mmap(0x600000, 0x1000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0) = "
+      "0x600000");
+  add("900 shadowpt_open(900, {start_vaddr=0x400000, end_vaddr=0x402000, entries=0x600000}) = 0");
+  return text;
+}
+
+// Whoever takes part is killed, after each step of the scenarios: nothing is lost, and the next may open.
+TEST_P(Shadowpt, WhoeverIsKilledAfterAnyStepLeavesNothingBehind) {
+  size_t nr_deaths = 0;
+  for (const char* name : {"session.scn", "close_moved.scn", "close_restores.scn", "start_stop.scn",
+                           "vma_mremap.scn", "pte_dontneed.scn"}) {
+    const std::vector<std::string> lines = StepsOfAnyResult(ReadFile(kFolder / name));
+    for (const std::string pid : {"100", "101"}) {
+      bool lives = false;
+      for (size_t nr = 1; nr <= lines.size(); ++nr) {
+        const std::string& last = lines[nr - 1];
+        lives = (lives || last.starts_with(pid + " ")) && !last.starts_with(pid + " exit_group");
+        if (!lives) continue;
+        const auto scenario = Scenario::FromText(KilledAfter(lines, nr, pid), name);
+        ASSERT_TRUE(scenario.ok()) << scenario.status().message();
+        const ShadowRun run = RunShadow(**scenario, {.arch = GetParam()});
+        EXPECT_TRUE(run.clean()) << name << ", " << pid << " killed after \"" << last << "\": " << run.Text();
+        ++nr_deaths;
+      }
+    }
+  }
+  EXPECT_GT(nr_deaths, 100u);
+}
+
 TEST_P(Shadowpt, TheObserverNamesTheMoment) {
   const auto scenario = Open(kFolder / "pte_dontneed.scn");
   const ShadowRun run =
