@@ -24,9 +24,9 @@ std::string MakeLog() {
   static constexpr std::string_view kLines[] = {
       ("openat(AT_FDCWD</srv/u>, \"/lib/x86_64-linux-gnu/libc.so.6\", O_RDONLY|O_CLOEXEC) = "
        "3</usr/lib/x86_64-linux-gnu/libc.so.6>"),
-      "read(3</usr/lib/x86_64-linux-gnu/libc.so.6>, "
-      "\"\\177ELF\\2\\1\\1\\3\\0\\0\\0\\0\\0\\0\\0\\0\\3\\0>\\0\\1\\0\\0\\0\\20t\\2\\0\\0\\0\\0\\0\"..., "
-      "832) = 832",
+      ("read(3</usr/lib/x86_64-linux-gnu/libc.so.6>, "
+       "\"\\177ELF\\2\\1\\1\\3\\0\\0\\0\\0\\0\\0\\0\\0\\3\\0>\\0\\1\\0\\0\\0\\20t\\2\\0\\0\\0\\0\\0\"..., "
+       "832) = 832"),
       "newfstatat(3</usr/lib/x86_64-linux-gnu/libc.so.6>, \"\", {{st_mode=S_IFREG|0755, st_size=1926232, "
       "...}}, "
       "AT_EMPTY_PATH) = 0",

@@ -45,6 +45,7 @@ void FindVma(benchmark::State& state) {
   BigProcess process;
   Random random(2);
   std::vector<VirtAddr> order;
+  order.reserve(4096);
   for (int i = 0; i < 4096; ++i) order.emplace_back(kBase + random.Below(kNrEntries) * kStride);
   uint64_t last = 0;
   for (auto _ : state) {

@@ -79,7 +79,7 @@ absl::Status CompareOn(Arch arch, const Request& request, const Scenarios& scena
   absl::StatusOr<scenario::ComparisonCount> count = scenario::Lockstep(*reference, scenarios, options);
   if (!count.ok()) return count.status();
   if (!differing.empty()) {
-    const absl::Status status = CompareAgain(*reference, differing, options, &*count);
+    absl::Status status = CompareAgain(*reference, differing, options, &*count);
     if (!status.ok()) return status;
   }
   for (const std::unique_ptr<scenario::Scenario>& s : scenarios) {

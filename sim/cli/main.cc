@@ -10,6 +10,8 @@
 #include "sim/cli/shrink.h"
 #include "sim/cli/verify.h"
 
+// An exception that nobody expects is a bug of the program's, and ends it.
+// NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
   CLI::App app("A simulator of the Linux memory manager", "mmsim");
   app.require_subcommand(1);

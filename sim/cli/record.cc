@@ -65,7 +65,7 @@ std::string FindProgram(const std::string& name) {
   const char* path = std::getenv("PATH");
   for (std::string_view rest = path == nullptr ? "/bin:/usr/bin" : path; !rest.empty();) {
     const std::string_view folder = TakePart(&rest, ':');
-    const std::string candidate = fmt::format("{}/{}", folder.empty() ? "." : folder, name);
+    std::string candidate = fmt::format("{}/{}", folder.empty() ? "." : folder, name);
     if (runs(candidate)) return candidate;
   }
   return "";
@@ -125,6 +125,7 @@ std::vector<std::string> StraceArgs(const RecordOptions& options, const std::str
 // then on an interrupt from the keyboard is the program's alone; the recording ends when the program does.
 pid_t Start(const std::vector<std::string>& args) {
   std::vector<char*> words;
+  words.reserve(args.size() + 1);
   for (const std::string& arg : args) words.push_back(const_cast<char*>(arg.c_str()));
   words.push_back(nullptr);
   std::fflush(nullptr);
