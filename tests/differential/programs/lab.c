@@ -261,7 +261,7 @@ long DoForkActor(long box_fd, long flags, long a, long b) {
 
 // ---- the truth ----
 
-static size_t ReadAll(const char* path, char* text, size_t size) {
+size_t ReadAll(const char* path, char* text, size_t size) {
   const int fd = open(path, O_RDONLY | O_CLOEXEC);
   size_t used = 0;
   if (fd >= 0) {

@@ -116,8 +116,9 @@ int Differs(pid_t pid, const struct shadow_pte* entries, unsigned long start, un
 void CheckTruth(const char* file, int line, pid_t pid, const struct shadow_pte* entries, unsigned long start,
                 unsigned long pages);
 bool WriteFile(const char* path, const char* text);
-long ReadNumber(const char* path, const char* key);    // the number after `key` in a file
-unsigned long FrameOf(pid_t pid, unsigned long addr);  // from pagemap; 0 when not present
+size_t ReadAll(const char* path, char* text, size_t size);  // as a string; what is longer is cut
+long ReadNumber(const char* path, const char* key);         // the number after `key` in a file
+unsigned long FrameOf(pid_t pid, unsigned long addr);       // from pagemap; 0 when not present
 
 // ---- a table, and the arena that tests track ----
 
