@@ -46,7 +46,7 @@ VmFlags CalcVmFlagBits(const System& system, uint64_t flags) {
 }
 
 uint64_t LegacyMapMask(Arch arch) {
-  using namespace mman;
+  using namespace mman;  // NOLINT(google-build-using-namespace): the flags' names
   return kMapShared | kMapPrivate | kMapFixed | kMapAnonymous | kMapDenyWrite | kMapExecutable |
          kMapGrowsDown | kMapLocked | kMapNoReserve | kMapPopulate | kMapNonblock | kMapStack | kMapHugetlb |
          kMapHuge2Mb | kMapHuge1Gb | ArchLegacyMapFlags(arch);
@@ -336,7 +336,7 @@ int64_t DoMmap(Mm& mm, const Current& current, const FileRef& file, uint64_t add
 
 // Linux: mm/util.c vm_mmap_pgoff()
 int64_t SysMmap(Mm& mm, const Current& current, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags,
-                FileRef file, uint64_t offset_bytes) {
+                const FileRef& file, uint64_t offset_bytes) {
   uint64_t populate = 0;
   const int64_t result =
       DoMmap(mm, current, file, addr, len, prot, flags, 0, offset_bytes >> kPageShift, &populate);

@@ -244,7 +244,7 @@ int64_t DoMremap(Mremap& r) {
 // Linux: mm/mremap.c SYSCALL_DEFINE5(mremap)
 int64_t SysMremap(Mm& mm, const Current& current, uint64_t addr, uint64_t old_len, uint64_t new_len,
                   uint64_t flags, uint64_t new_addr) {
-  using namespace mman;
+  using namespace mman;  // NOLINT(google-build-using-namespace): the flags' names
   addr = UntaggedAddr(mm.system.arch, addr);
   if ((flags & ~(kMremapFixed | kMremapMaymove | kMremapDontunmap)) != 0) return Err(Errno::kEINVAL);
   const bool may_move = (flags & kMremapMaymove) != 0;

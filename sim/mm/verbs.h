@@ -13,7 +13,7 @@ namespace mmsim {
 // mmap.cc. Linux: mm/mmap.c ksys_mmap_pgoff() after the fd lookup; `offset_bytes` as the user passes it (the
 // offset's alignment is checked by the architecture's sys_mmap). file is null for MAP_ANONYMOUS.
 int64_t SysMmap(Mm& mm, const Current& current, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags,
-                FileRef file, uint64_t offset_bytes);
+                const FileRef& file, uint64_t offset_bytes);
 // munmap.cc. Linux: mm/mmap.c __vm_munmap()
 int64_t SysMunmap(Mm& mm, uint64_t addr, uint64_t len);
 // mprotect.cc. Linux: mm/mprotect.c do_mprotect_pkey(); pkey -1 for mprotect.

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "sim/base/check.h"
 #include "sim/mm/vma.h"
@@ -27,11 +26,11 @@ inline unsigned FirstEndAfter(const uint64_t* ends, uint64_t address) {
 
 template <typename T>
 void OpenSlot(T* array, unsigned at, unsigned count) {
-  std::memmove(array + at + 1, array + at, (count - at) * sizeof(T));
+  std::copy_backward(array + at, array + count, array + count + 1);
 }
 template <typename T>
 void CloseSlot(T* array, unsigned at, unsigned count) {
-  std::memmove(array + at, array + at + 1, (count - at - 1) * sizeof(T));
+  std::copy(array + at + 1, array + count, array + at);
 }
 
 }  // namespace
