@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program `mmsim`: each command adds itself; nothing is done here.
+#include <new>
+
 #include "CLI/CLI.hpp"
+#include "sim/base/host_limit.h"
 #include "sim/cli/blame.h"
 #include "sim/cli/compare.h"
 #include "sim/cli/generate.h"
@@ -29,6 +32,8 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     const int status = app.exit(error);
     return status == 0 ? 0 : 2;
+  } catch (const std::bad_alloc&) {
+    mmsim::HostLimit("this host has no memory left");
   }
   return exit_status;
 }

@@ -10,6 +10,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "sim/base/host_limit.h"
+
 namespace mmsim {
 namespace {
 
@@ -65,7 +67,7 @@ uint32_t BlockPool::Take() {
   const uint32_t block = used_++;
   if (block % blocks_per_chunk_ == 0) {
     void* at = mmap(nullptr, kPoolChunk, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    MMSIM_CHECK(at != MAP_FAILED && "the host has no memory left for the contents of frames");
+    if (at == MAP_FAILED) HostLimit("this host has no memory left for the contents of simulated frames");
     chunks_.push_back(static_cast<uint8_t*>(at));
   }
   // The step that this block's last byte is the first to reach is populated by one call; it is only a

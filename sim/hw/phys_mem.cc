@@ -8,6 +8,8 @@
 #include <bit>
 #include <cstring>
 
+#include "sim/base/host_limit.h"
+
 namespace mmsim {
 namespace {
 
@@ -40,7 +42,10 @@ PhysMem::PhysMem(uint64_t nr_frames)
       contents_(nr_frames, arena_) {
   MMSIM_CHECK(nr_frames > 0 && nr_frames <= kMaxFrames);
   MMSIM_CHECK(populated_ != nullptr);
-  MMSIM_CHECK(arena_ != nullptr && "the host grants no address space for simulated memory");
+  if (arena_ == nullptr) {
+    HostLimit(
+        "this host grants no address space for simulated memory (see ulimit -v and vm.overcommit_memory)");
+  }
 }
 
 PhysMem::~PhysMem() {

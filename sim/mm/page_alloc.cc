@@ -9,12 +9,16 @@
 #include <cstring>
 #include <vector>
 
+#include "sim/base/host_limit.h"
+
 namespace mmsim {
 
 PageAllocator::PageAllocator(PhysMem& phys) : phys_(phys), frames_(phys.nr_frames()) {
   void* p = mmap(nullptr, frames_ * sizeof(Page), PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  MMSIM_CHECK(p != MAP_FAILED);
+  if (p == MAP_FAILED) {
+    HostLimit("this host grants no address space for the records of frames (see ulimit -v)");
+  }
   records_ = static_cast<Page*>(p);
   // The records of a large machine come 2 MiB at a time; a machine that uses few frames is not to clear that
   // much.

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <memory>
 #include <vector>
 
 #include "sim/base/random.h"
@@ -220,6 +221,16 @@ TEST(PhysMem, FourTebibytesAreReservedAndTheLastFrameIsThere) {
   EXPECT_EQ(byte, 7);
   EXPECT_FALSE(PhysMem::CanReserve(PhysMem::kMaxFrames + 1));
   EXPECT_FALSE(PhysMem::CanReserve(0));
+}
+
+// A limit of the host's, and no bug: 128 TiB of addresses are all that there are.
+TEST(PhysMem, WhatTheHostDoesNotGrantIsSaid) {
+  const auto take_all = [] {
+    std::vector<std::unique_ptr<PhysMem>> taken;
+    for (int i = 0; i < 33; ++i) taken.push_back(std::make_unique<PhysMem>(PhysMem::kMaxFrames));
+  };
+  EXPECT_EXIT(take_all(), testing::ExitedWithCode(2),
+              "mmsim: this host grants no address space for simulated memory");
 }
 
 TEST(PhysMem, ASizeThatIsNoPowerOfTwoIsRoundedUpForAddressesAlone) {
