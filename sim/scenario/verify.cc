@@ -51,8 +51,9 @@ std::vector<Comparable> ComparableLines(const std::vector<MapsLine>& lines) {
   return out;
 }
 
-// Where a listing first differs from another.
+// Where a listing first differs from another; null: it has no more lines.
 VirtRange DifferingRange(const Comparable* recorded, const Comparable* replayed) {
+  MMSIM_CHECK(recorded != nullptr || replayed != nullptr);
   const Comparable& one = recorded != nullptr ? *recorded : *replayed;
   const Comparable& other = replayed != nullptr ? *replayed : *recorded;
   const auto range = [](uint64_t a, uint64_t b) {
