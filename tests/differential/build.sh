@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 tarball=${MMSIM_LINUX_TARBALL:-/usr/src/linux-source-6.12.tar.xz}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/mmsim/patched
-recipe=1 # changes when this file builds something else from the same inputs
+recipe=2 # changes when this file builds something else from the same inputs
 
 usage() {
   cat <<END
@@ -172,7 +172,10 @@ build_kernel() { # ARCH RESULT-FOLDER
     image=arch/x86/boot/bzImage
   fi
   command -v ccache >/dev/null && cc="ccache $cc"
-  export CCACHE_DEPEND=1 # the compiler lists what it read: nothing is preprocessed twice
+  # Not in depend mode, in which ccache does not see .incbin: the compressed kernel in the image would be one from
+  # before whose size was the same. The name space keeps apart what was stored so.
+  export CCACHE_NODEPEND=1
+  export CCACHE_NAMESPACE=mmsim-kernel-$recipe
   # Nothing of the machine and of the moment goes into the result.
   export KBUILD_BUILD_TIMESTAMP='2024-11-22' KBUILD_BUILD_USER=mmsim KBUILD_BUILD_HOST=mmsim
   mkdir -p "$object"

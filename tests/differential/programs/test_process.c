@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Processes that exec, exit and share: the target's and the inspector's.
+#include <time.h>
+
 #include "selftest.h"
 
 static const unsigned long kText = 0x400000;
@@ -123,15 +125,25 @@ static long DoExecMany(long box_fd, long rounds, long a, long b) {
   return Call(SYS_execve, "/proc/self/exe", argv, envp);
 }
 
-// start while the target is in the middle of its exec: once each time, sooner or later, for the next start
-// would mend what this one missed.
+static long Microseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+// start while the target is in the middle of its exec, at each sixteenth of it. Once an exec, for the next
+// start would mend what this one missed.
 static void StartRacesExec(void) {
   struct actor target = ActorFork();
   struct table table = Track(target.pid, kText, 1024);
+  const long begin = Microseconds();
+  CHECK_EQ(On(&target, DoExec, target.box_fd, 0, 0, 0), 0);
+  const long exec_takes = Microseconds() - begin;
+  printf("    an exec takes %ld us\n", exec_takes);
   for (int round = 0; round < 64; ++round) {
     if (round % 2 == 0) CHECK_EQ(ShadowptStop(), 0);
     Ask(&target, DoExecMany, target.box_fd, 1 + round % 3, 0, 0);
-    usleep((useconds_t)(round % 16 * 400));
+    for (const long at = Microseconds(); Microseconds() - at < exec_takes * (round % 16) / 16;) continue;
     CHECK_EQ(ShadowptStart(), 0);
     while (!Answered(&target)) usleep(100);
     CHECK_TRUE_TABLE(&table);
