@@ -37,7 +37,7 @@ std::string Fault(int thread, std::string_view kind, std::string_view address, i
 
 std::string Faults(const std::string& trace, const ExecPages& pages = {}) {
   bool lost = true;
-  const std::string text = FaultsText(trace, kLog, pages, Arch::kX86_64, &lost);
+  std::string text = FaultsText(trace, kLog, pages, Arch::kX86_64, &lost);
   EXPECT_FALSE(lost);
   return text;
 }

@@ -292,6 +292,7 @@ Case SysRequest(const std::string& what) {
 
 std::vector<Ran> RunAll(Guest& guest, const std::vector<Case>& cases) {
   std::vector<Program> programs;
+  programs.reserve(cases.size());
   for (const Case& c : cases) programs.push_back(c.program);
   std::vector<Ran> ran(programs.size());
   const absl::Status status = guest.Run(
