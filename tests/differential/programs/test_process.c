@@ -64,6 +64,7 @@ static void TargetExecsFromAThread(void) {
   CHECK_TRUE_TABLE(&table);
   Ask(&thread, DoExec, thread.box_fd, 0, 0, 0);
   while (!Answered(&thread)) usleep(1000);
+  thread.pid = target.pid;  // who executes is the leader from then on
   CHECK_TRUE_TABLE(&table);
   CHECK_EQ(table.entries[512].state_flags & SPTE_PTE_MAPPED, 0);
   CHECK_EQ(On(&thread, DoMmap, kText + 512 * PAGE, 8, PROT_READ | PROT_WRITE, 0), kText + 512 * PAGE);
