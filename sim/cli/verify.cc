@@ -43,6 +43,7 @@ int RunVerify(Request& request) {
     mismatches += result->mismatches.size();
     for (const scenario::Mismatch& m : result->mismatches) PrintMismatch(m, "the model differs");
     for (const std::string& difference : result->differences) fmt::print("{}: {}\n", dir, difference);
+    for (const std::string& place : result->untouched) fmt::print(stderr, "{}: {}\n", dir, place);
     for (const std::string& finding : result->audit) fmt::print(stderr, "{}: validator: {}\n", dir, finding);
     unsound |= !result->audit.empty();
     if (request.verbose) {

@@ -249,6 +249,15 @@ VirtRange ReachedBy(const Step& step, const LoweredCall& call, const Mm& mm) {
 
 }  // namespace
 
+void Runner::CountAsTouched(Vma& vma) {
+  const VirtRange range = vma.Range();
+  const std::vector<VirtRange>& untouched = options_.untouched;
+  if (std::find(untouched.begin(), untouched.end(), range) != untouched.end()) return;
+  if (!AnonVmaPrepare(vma).ok()) return;
+  hung_on_touch_ = true;
+  touched_.push_back(range);
+}
+
 // The rule of runner.h: private memory that may be written counts as touched by now.
 void Runner::TouchAsLogged(Task& task, const Step& step, const LoweredCall& call) {
   if (task.mm == nullptr) return;
@@ -257,7 +266,7 @@ void Runner::TouchAsLogged(Task& task, const Step& step, const LoweredCall& call
   if (call.sys == Sys::k_mprotect) {
     Vma* first = task.mm->vmas.Lookup(range.start);
     Vma* bss = first != nullptr ? BssBehind(first) : nullptr;
-    if (bss != nullptr && bss->anon_vma == nullptr && AnonVmaPrepare(*bss).ok()) NoteTouch(step);
+    if (bss != nullptr && bss->anon_vma == nullptr) CountAsTouched(*bss);
   }
   const VirtAddr before(range.start.value - std::min(range.start.value, kPageSize));
   for (Vma* vma = task.mm->vmas.Find(before); vma != nullptr && vma->start < range.end + kPageSize;
@@ -266,7 +275,7 @@ void Runner::TouchAsLogged(Task& task, const Step& step, const LoweredCall& call
       continue;
     const bool reached = vma->end > range.start && vma->start < range.end;
     if (!reached && IsBss(*vma)) continue;
-    if (AnonVmaPrepare(*vma).ok()) NoteTouch(step);
+    CountAsTouched(*vma);
   }
 }
 

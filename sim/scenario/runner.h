@@ -6,7 +6,8 @@
 // What counts as touched, when a log is replayed: strace does not log page faults, but whether two
 // neighbouring VMAs merge can depend on them (anon_vma). The rule: a private VMA that may be written has been
 // written by the time of the process's next call that splits or moves it, that reaches or adjoins it and so
-// could merge it, or that copies it (fork). run_call.cc carries the rule out.
+// could merge it, or that copies it (fork). run_call.cc carries the rule out; who knows better of some
+// places says so (RunnerOptions::untouched).
 //
 // Calls of several threads that overlapped may have taken effect in any order within the overlap. A call
 // takes effect when it returned, unless the recorded result of another one can only be had if it took effect
@@ -18,12 +19,10 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "sim/guest/program.h"
 #include "sim/kernel/kernel.h"
@@ -54,6 +53,7 @@ struct RunnerOptions {
   RecordedMaps* recorded = nullptr;      // of `mmsim verify`
   Credentials credentials;               // of the processes of a log that no fork made
   uint32_t last_line = ~uint32_t{0};     // of the file: what stands behind it is not carried out
+  std::vector<VirtRange> untouched;      // VMAs that do not count as touched by the rule above
   std::function<void(Kernel&)> prepare;  // once, before the first step: limits, sysctls
   std::function<void(Kernel&)> audit;    // after each step: the validator
 };
@@ -77,8 +77,8 @@ class Runner {
   // The last call, as it was lowered.
   const LoweredCall& last_call() const { return call_; }
   const std::vector<Mismatch>& mismatches() const { return mismatches_; }
-  // Whether the rule of what counts as touched decided something in the step of that line.
-  bool HungOnTouch(uint32_t line) const { return touched_lines_.contains(line); }
+  // The VMAs that count as touched by that rule.
+  const std::vector<VirtRange>& touched() const { return touched_; }
   uint64_t steps_done() const { return steps_done_; }
   // Calls that the model lacks, by name, and how often they were skipped.
   const std::map<std::string, uint64_t>& skipped() const { return skipped_; }
@@ -101,10 +101,7 @@ class Runner {
   bool ExecHostProgram(Task& task, const std::string& path, std::string_view argv);
   SyscallResult Exec(Task& task, const Step& step, const LoweredCall& call);
   absl::StatusOr<Task*> AttachInTheMiddle(const Step& step);
-  void NoteTouch(const Step& step) {
-    hung_on_touch_ = true;
-    touched_lines_.insert(step.first_line);
-  }
+  void CountAsTouched(Vma& vma);
   void TouchAsLogged(Task& task, const Step& step, const LoweredCall& call);
   void CheckResult(Task& task, const Step& step, const LoweredCall& call, const SyscallResult& result);
   void Follow(Task& task, const Step& step, const LoweredCall& call, const SyscallResult& result);
@@ -158,7 +155,7 @@ class Runner {
   std::map<std::string, uint64_t> skipped_;
   uint64_t steps_done_ = 0;
   bool hung_on_touch_ = false, stopped_ = false;
-  absl::flat_hash_set<uint32_t> touched_lines_;
+  std::vector<VirtRange> touched_;
   int first_pid_ = 0;                             // the process of a file whose lines name none
   absl::flat_hash_map<uint64_t, Layout> layout_;  // by Mm::id
   std::map<int, int> execs_;                      // by process: programs that it executed

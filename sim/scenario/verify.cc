@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -97,11 +98,23 @@ std::array<VirtRange, 2> ChangedBy(const Step& step, const LoweredCall& call) {
   }
 }
 
-// The steps before `end`, the last one first, at which the process of `end`, or the one that it was forked
-// from, changed something at the place of a difference, down to its exec. The first may be the cause.
-std::vector<const Step*> ChangesOf(const Scenario& scenario, Kernel& kernel, const Step& end,
-                                   VirtRange where) {
-  std::vector<const Step*> changes;
+// How many lines are in one listing alone.
+uint64_t NrDiffering(const std::vector<Comparable>& a, const std::vector<Comparable>& b) {
+  const auto texts = [](const std::vector<Comparable>& lines) {
+    std::multiset<std::string> all;
+    for (const Comparable& line : lines) all.insert(line.Text());
+    return all;
+  };
+  std::vector<std::string> apart;
+  const std::multiset<std::string> of_a = texts(a), of_b = texts(b);
+  std::set_symmetric_difference(of_a.begin(), of_a.end(), of_b.begin(), of_b.end(),
+                                std::back_inserter(apart));
+  return apart.size();
+}
+
+// The last step before `end` at which the process of `end`, or the one that it was forked from, changed
+// something at the place of a difference, down to its exec: it may be the cause. Null: there is none.
+const Step* LastChangeOf(const Scenario& scenario, Kernel& kernel, const Step& end, VirtRange where) {
   const auto process_of = [&kernel](int pid) {
     const Task* task = kernel.FindTask(pid);
     return task != nullptr ? task->tgid : pid;
@@ -115,19 +128,16 @@ std::vector<const Step*> ChangesOf(const Scenario& scenario, Kernel& kernel, con
       continue;
     }
     if (process_of(step->pid) != process || step->result != ResultKind::kValue) continue;
-    if (step->sys == Sys::k_execve || step->sys == Sys::k_execveat) {
-      changes.push_back(step);
-      break;
-    }
+    if (step->sys == Sys::k_execve || step->sys == Sys::k_execveat) return step;
     if (!Lower(scenario, *step, kernel.arch(), {}, &call).ok()) continue;
     const auto places = ChangedBy(*step, call);
     if (std::any_of(places.begin(), places.end(), [&](const VirtRange& changed) {
           return changed.end.value != 0 && changed.start <= where.end && changed.end >= where.start;
         })) {
-      changes.push_back(step);
+      return step;
     }
   }
-  return changes;
+  return nullptr;
 }
 
 class Listings : public RecordedMaps {
@@ -161,6 +171,7 @@ class Listings : public RecordedMaps {
       ComparePages(task);
       return;
     }
+    nr_differing_ += NrDiffering(recorded, replayed);
     const auto line = [i](const std::vector<Comparable>& lines) {
       return i < lines.size() ? &lines[i] : nullptr;
     };
@@ -168,15 +179,12 @@ class Listings : public RecordedMaps {
     std::string difference = fmt::format("process {}: recorded {}, replayed {}", task.tgid,
                                          text(line(recorded)), text(line(replayed)));
     const VirtRange where = DifferingRange(line(recorded), line(replayed));
-    const std::vector<const Step*> changes = ChangesOf(scenario_, kernel, step, where);
-    if (!changes.empty()) {
-      const Step& cause = *changes.front();
+    if (const Step* cause = LastChangeOf(scenario_, kernel, step, where); cause != nullptr) {
       difference +=
-          fmt::format("\n  {}:{}: {}", scenario_.file(), cause.first_line, scenario_.LineAt(cause.text));
+          fmt::format("\n  {}:{}: {}", scenario_.file(), cause->first_line, scenario_.LineAt(cause->text));
     }
     result_->differences.push_back(std::move(difference));
-    changed_at_.emplace_back();
-    for (const Step* change : changes) changed_at_.back().push_back(change->first_line);
+    where_.push_back(where);
   }
 
   // Of a process whose maps are identical.
@@ -192,17 +200,22 @@ class Listings : public RecordedMaps {
       return;
     }
     result_->differences.push_back(fmt::format("process {}: {}", task.tgid, difference));
-    changed_at_.emplace_back();
+    where_.emplace_back();
   }
 
   // Differences at a place where the rule of what counts as touched decided something are said to hang on it.
-  void NameThoseThatHungOnTouch(const Runner& runner) {
-    for (size_t i = 0; i < changed_at_.size(); ++i) {
-      if (std::any_of(changed_at_[i].begin(), changed_at_[i].end(),
-                      [&](uint32_t line) { return runner.HungOnTouch(line); }))
-        result_->differences[i] += "\n  (this hung on what counts as touched)";
+  // Returns these places.
+  std::vector<VirtRange> NameThoseThatHungOnTouch(const Runner& runner) {
+    std::vector<VirtRange> places;
+    for (size_t i = 0; i < where_.size(); ++i) {
+      const size_t before = places.size();
+      std::copy_if(runner.touched().begin(), runner.touched().end(), std::back_inserter(places),
+                   [&](VirtRange vma) { return vma.start <= where_[i].end && vma.end >= where_[i].start; });
+      if (places.size() != before) result_->differences[i] += "\n  (this hung on what counts as touched)";
     }
+    return places;
   }
+  uint64_t nr_differing() const { return nr_differing_; }
 
   // Processes that have an end file and never came to an exit_group in the log.
   void CountMissing() {
@@ -218,9 +231,108 @@ class Listings : public RecordedMaps {
   const Scenario& scenario_;
   VerifyResult* result_;
   FaultReplay faults_;
-  std::vector<std::vector<uint32_t>>
-      changed_at_;  // of each difference: the lines that changed its place, last first
+  std::vector<VirtRange> where_;  // the differences are
   std::set<int> compared_;
+  uint64_t nr_differing_ = 0;  // lines of listings
+};
+
+// What the replays of one recording have in common.
+struct Recorded {
+  const Recording& recording;
+  const Scenario& scenario;
+  const RecordedEnv& env;
+  const RecordedMachine& machine;
+  bool audit;
+};
+
+struct Attempt {
+  VerifyResult result;
+  std::vector<VirtRange> suspects;  // where the rule of what counts as touched may be what is wrong
+  uint64_t nr_wrong = 0;            // lines of listings, and mismatches
+};
+
+// That rule is not applied to `untouched`.
+absl::StatusOr<Attempt> Replay(const Recorded& r, const std::vector<VirtRange>& untouched) {
+  Attempt attempt;
+  VerifyResult& result = attempt.result;
+  result.note = r.machine.note;
+  Listings listings(r.recording, r.scenario, &result);
+  RunnerOptions run;
+  run.kernel = r.machine.options;
+  run.recorded = &listings;
+  run.untouched = untouched;
+  run.credentials = CredentialsOf(r.env);
+  run.prepare = [&](Kernel& kernel) { PrepareMachine(r.recording, r.env, kernel); };
+  if (r.audit) {
+    run.audit = [&result](Kernel& kernel) {
+      for (std::string& finding : Validate(kernel.system())) result.audit.push_back(std::move(finding));
+    };
+  }
+  Runner runner(r.scenario, run);
+  if (absl::Status s = runner.RunAll(); !s.ok()) return s;
+  attempt.suspects = listings.NameThoseThatHungOnTouch(runner);
+  listings.CountMissing();
+  attempt.nr_wrong = listings.nr_differing() + runner.mismatches().size();
+  result.mismatches = runner.mismatches();
+  for (const auto& [name, count] : runner.skipped()) {
+    result.skipped += fmt::format("{}{} {}", result.skipped.empty() ? "" : ", ", name, count);
+  }
+  return attempt;
+}
+
+// Replays without decisions of that rule, as long as less comes out wrong for it: without one, or without all
+// of a place, and then with each that nothing hung on.
+class Doubt {
+ public:
+  explicit Doubt(const Recorded& recorded, Attempt first) : r_(recorded), best_(std::move(first)) {}
+
+  absl::StatusOr<Attempt> Resolve() {
+    for (bool better = true; better;) {
+      const std::vector<VirtRange> suspects = best_.suspects;
+      better = false;
+      for (size_t i = 0; i < suspects.size() && !better; ++i)
+        better = Try(With({suspects[i]}), best_.nr_wrong);
+      better = better || Try(With(suspects), best_.nr_wrong);
+    }
+    for (const VirtRange vma : Places(untouched_)) {
+      Places fewer = untouched_;
+      std::erase(fewer, vma);
+      Try(fewer, best_.nr_wrong + 1);
+    }
+    if (!status_.ok()) return status_;
+    for (const VirtRange vma : untouched_) {
+      best_.result.untouched.push_back(
+          fmt::format("{:x}-{:x} counts as not written to: the recorded maps are matched better so",
+                      vma.start.value, vma.end.value));
+    }
+    return std::move(best_);
+  }
+
+ private:
+  using Places = std::vector<VirtRange>;
+  static constexpr int kMaxReplays = 48;
+
+  Places With(const Places& more) const {
+    Places all = untouched_;
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+  // Whether less than `limit` is wrong then; if so, it is what counts from now on.
+  bool Try(const Places& untouched, uint64_t limit) {
+    if (!status_.ok() || untouched == untouched_ || nr_replays_++ >= kMaxReplays) return false;
+    absl::StatusOr<Attempt> attempt = Replay(r_, untouched);
+    status_ = attempt.status();
+    if (!attempt.ok() || attempt->nr_wrong >= limit) return false;
+    best_ = *std::move(attempt);
+    untouched_ = untouched;
+    return true;
+  }
+
+  const Recorded& r_;
+  Attempt best_;
+  Places untouched_;
+  absl::Status status_;
+  int nr_replays_ = 0;
 };
 
 }  // namespace
@@ -236,28 +348,11 @@ absl::StatusOr<VerifyResult> Verify(const std::string& dir, const VerifyOptions&
     return absl::InvalidArgumentError(absl::StrCat(dir, ": ", machine.status().message()));
   }
 
-  VerifyResult result;
-  result.note = machine->note;
-  Listings listings(*recording, **scenario, &result);
-  RunnerOptions run;
-  run.kernel = machine->options;
-  run.recorded = &listings;
-  run.credentials = CredentialsOf(env);
-  run.prepare = [&](Kernel& kernel) { PrepareMachine(*recording, env, kernel); };
-  if (options.audit) {
-    run.audit = [&result](Kernel& kernel) {
-      for (std::string& finding : Validate(kernel.system())) result.audit.push_back(std::move(finding));
-    };
-  }
-  Runner runner(**scenario, run);
-  if (absl::Status s = runner.RunAll(); !s.ok()) return s;
-  listings.NameThoseThatHungOnTouch(runner);
-  listings.CountMissing();
-  result.mismatches = runner.mismatches();
-  for (const auto& [name, count] : runner.skipped()) {
-    result.skipped += fmt::format("{}{} {}", result.skipped.empty() ? "" : ", ", name, count);
-  }
-  return result;
+  const Recorded recorded{*recording, **scenario, env, *machine, options.audit};
+  absl::StatusOr<Attempt> attempt = Replay(recorded, {});
+  if (attempt.ok() && !attempt->suspects.empty()) attempt = Doubt(recorded, *std::move(attempt)).Resolve();
+  if (!attempt.ok()) return attempt.status();
+  return std::move(attempt->result);
 }
 
 }  // namespace mmsim::scenario

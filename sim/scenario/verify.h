@@ -5,6 +5,10 @@
 // lines, and the lower bound of [stack], which depends on accesses that strace does not log. Where page
 // faults were recorded, the anonymous pages are compared too: which are there, in memory or swap, and which
 // nobody else has.
+//
+// Where they were not, and the maps differ at a place where the rule of what counts as touched (runner.h)
+// decided something, the log is replayed again without that decision: as with calls that overlapped, what
+// reproduces the recorded maps is taken, and said.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +34,7 @@ struct VerifyResult {
   std::string note;                       // one line about the recording as a whole; mostly empty
   std::vector<Mismatch> mismatches;
   std::vector<std::string> differences;  // the first one of each process that is not identical
+  std::vector<std::string> untouched;    // a sentence for each place to which the rule was not applied
   std::vector<std::string> audit;        // what the validator found
   std::string skipped;                   // "brk 2, ...": calls that the model lacks
   uint64_t pages = 0;                    // processes whose pages were compared too: with faults recorded

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <iostream>
 
 #include "sim/scenario/shrink.h"
 #include "tests/scenario/shadow_generate.h"
@@ -21,6 +22,8 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
   const char* value = std::getenv(name);
   return value == nullptr ? otherwise : std::strtoull(value, nullptr, 10);
 }
+
+constexpr int kLinesBefore = 1;  // of the text
 
 std::string Text(const Lines& lines) {
   std::string text = "# Shows: a generated sequence of steps that went wrong.\n";
@@ -69,7 +72,10 @@ TEST_P(ShadowProperty, EntriesAreTrueAfterEveryStep) {
     ASSERT_TRUE(run.status.ok()) << "seed " << seed << ": " << run.status.message();
     EXPECT_GT(run.nr_observations, steps);
     if (run.findings.empty()) continue;
-    const std::string shrunk = Shrunk(lines, GetParam(), 0, /*validate=*/true);
+    std::cerr << "seed " << seed << ": " << run.Text() << "\nshrinking what led to line " << run.first_finding
+              << "\n";
+    const Lines until(lines.begin(), lines.begin() + static_cast<int64_t>(run.first_finding) - kLinesBefore);
+    const std::string shrunk = Shrunk(until, GetParam(), 0, /*validate=*/true);
     const std::string file = std::string(MMSIM_BINARY_DIR) + "/shadow_property.scn";
     std::ofstream(file) << "# Shows: a generated sequence of steps that went wrong.\n" << shrunk;
     FAIL() << "seed " << seed << ": " << run.Text() << "\nshrunk to " << file << ":\n" << shrunk;

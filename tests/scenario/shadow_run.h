@@ -20,6 +20,7 @@ struct ShadowRun {
   absl::Status status;
   std::vector<Mismatch> mismatches;
   std::vector<std::string> findings;  // of the validator and the observer
+  uint64_t first_finding = 0;         // the line after whose step it was made; 0: none was
   uint64_t nr_observations = 0;
   bool clean() const { return status.ok() && mismatches.empty() && findings.empty(); }
   std::string Text() const {
@@ -60,6 +61,7 @@ inline ShadowRun RunShadow(const Scenario& scenario, const ShadowRunOptions& req
       run.findings.push_back(fmt::format("line {}: {}", g_check_context.step, observer->findings()[i]));
     }
     known = observer->findings().size();
+    if (run.first_finding == 0 && !run.findings.empty()) run.first_finding = g_check_context.step;
   };
   runner = std::make_unique<Runner>(scenario, options);
   observer = std::make_unique<ShadowObserver>(runner->kernel());

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <optional>
 #include <string>
 #include <vector>
@@ -43,6 +44,45 @@ TEST(Verify, EveryStepOfARecordingPassesTheValidator) {
              {.profile = "", .audit = true, .arch = {}, .host_env = ""});
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->audit, std::vector<std::string>());
+}
+
+// A program that gives itself a right to write and takes it back; what its end says of the pages beside it.
+VerifyResult VerifyRights(const std::string& end_lines) {
+  const fs::path dir = fs::path(testing::TempDir()) / "rights";
+  fs::create_directories(dir);
+  const std::string program = "00400000-00401000 r-xp 00000000 00:00 0\n",
+                    stack = "7ffffffde000-7ffffffff000 rw-p 00000000 00:00 0 [stack]\n";
+  std::ofstream(dir / "env") << "architecture x86_64\nkernel 6.12.1\n";
+  std::ofstream(dir / "start.100") << program << stack;
+  std::ofstream(dir / "end.100") << program << end_lines << stack;
+  std::ofstream(dir / "strace.log")
+      << "100 execve(\"/bin/x\", [\"x\"], 0x7ffe00000000 /* 0 vars */) = 0\n"
+         "100 mmap(NULL, 16384, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7ffff7ffb000\n"
+         "100 mprotect(0x7ffff7ffb000, 4096, PROT_READ|PROT_WRITE) = 0\n"
+         "100 mprotect(0x7ffff7ffb000, 4096, PROT_READ) = 0\n"
+         "100 exit_group(0) = ?\n"
+         "100 +++ exited with 0 +++\n";
+  const absl::StatusOr<VerifyResult> result =
+      Verify(dir, {.profile = "", .audit = true, .arch = {}, .host_env = ""});
+  EXPECT_TRUE(result.ok()) << result.status();
+  return result.ok() ? *result : VerifyResult();
+}
+
+// Whether the page was written to, no log says: mprotect_fixup() gives the promise of memory back if not.
+TEST(Verify, WhatCountsAsTouchedIsWhatTheRecordedMapsNeed) {
+  const VerifyResult written = VerifyRights(
+      "7ffff7ffb000-7ffff7ffc000 r--p 00000000 00:00 0\n7ffff7ffc000-7ffff7fff000 r--p 00000000 00:00 0\n");
+  EXPECT_EQ(written.identical, 1u);
+  EXPECT_EQ(written.untouched, std::vector<std::string>());
+  const VerifyResult not_written = VerifyRights("7ffff7ffb000-7ffff7fff000 r--p 00000000 00:00 0\n");
+  EXPECT_EQ(not_written.identical, 1u);
+  EXPECT_EQ(
+      not_written.untouched,
+      std::vector<std::string>{
+          "7ffff7ffb000-7ffff7ffc000 counts as not written to: the recorded maps are matched better so"});
+  const VerifyResult wrong = VerifyRights("7ffff7ffb000-7ffff7fff000 rw-p 00000000 00:00 0\n");
+  EXPECT_EQ(wrong.identical, 0u);
+  EXPECT_EQ(wrong.differences.size(), 1u);
 }
 
 TEST(Verify, AFolderThatIsNone) {
