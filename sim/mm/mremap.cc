@@ -137,6 +137,8 @@ int64_t MoveVma(Mremap& r, Vma* vma, uint64_t old_len, VirtAddr new_addr) {
   // Hidden, so that the unmapping does not give back what the new place has taken over.
   const bool conceal = (vm_flags & kVmAccount) != 0 && !r.DontUnmap();
   if (conceal) VmaEdit(mm).ClearFlags(*vma, kVmAccount);
+  // After a failure it is the new place: what was charged for it is never given back.
+  if (conceal && failed) mm.system.committed_for_good += static_cast<int64_t>(to_account);
   const uint64_t hiwater_vm = mm.hiwater_vm;
   VmStatAccount(mm, vma->flags, static_cast<int64_t>(r.new_len >> kPageShift));
   if (!failed && r.DontUnmap()) {

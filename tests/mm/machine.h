@@ -52,7 +52,7 @@ class Machine {
     return child;
   }
   VirtAddr Map(Mm& mm, uint64_t pages, uint64_t prot = kProtRead | kProtWrite,
-               uint64_t flags = kMapPrivate | kMapAnonymous, uint64_t addr = 0, FileRef file = nullptr,
+               uint64_t flags = kMapPrivate | kMapAnonymous, uint64_t addr = 0, const FileRef& file = nullptr,
                uint64_t offset_pages = 0) {
     const int64_t ret = SysMmap(mm, current, addr, pages * kPageSize, prot, flags | (addr ? kMapFixed : 0),
                                 file, offset_pages * kPageSize);

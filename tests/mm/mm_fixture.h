@@ -41,7 +41,7 @@ struct MmFixture {
   MmFixture(const MmFixture&) = delete;
 
   int64_t Mmap(uint64_t addr, uint64_t len, uint64_t prot = kRw, uint64_t flags = kAnon,
-               FileRef file = nullptr, uint64_t offset = 0) {
+               const FileRef& file = nullptr, uint64_t offset = 0) {
     return Checked(SysMmap(*mm, current, addr, len, prot, flags, file, offset));
   }
   int64_t MmapFixed(uint64_t addr, uint64_t len, uint64_t prot = kRw, uint64_t flags = kAnon) {

@@ -20,7 +20,7 @@ namespace {
 const std::string kShell = std::filesystem::canonical("/bin/sh").string();
 
 std::string Script() {
-  const std::string path = testing::TempDir() + "/script";
+  std::string path = testing::TempDir() + "/script";
   std::ofstream(path) << "#! /bin/sh -e\ntrue\n";
   return path;
 }

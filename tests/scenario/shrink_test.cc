@@ -7,7 +7,7 @@ namespace mmsim::scenario {
 namespace {
 
 // Accepts what has all of the words, and counts how often it was asked.
-StillDiffers HasAll(std::vector<std::string> words, int* asked) {
+StillDiffers HasAll(const std::vector<std::string>& words, int* asked) {
   return [words, asked](const std::vector<std::string>& texts) {
     std::vector<bool> answers;
     for (const std::string& text : texts) {
