@@ -12,6 +12,7 @@
 namespace mmsim::scenario {
 namespace {
 
+// NOLINTBEGIN(bugprone-suspicious-missing-comma): literals that were too long for a line
 constexpr std::string_view kSeeds[] = {
     "5070  mmap(0x7ffff7f8c000, 110592, PROT_READ|PROT_EXEC, MAP_PRIVATE|MAP_FIXED, 3</usr/lib/x.so>, "
     "0x7000) = "
@@ -45,6 +46,7 @@ constexpr std::string_view kSeeds[] = {
     "expect frame 100:$a == 101:$a+1\nexpect 1 bytes $a \"x\"\nexpect 1 signal SIGBUS {si_code=BUS_ADRERR, "
     "si_addr=$a}\nexpect counters { Committed_AS: 4 kB }\nexpect 1 pagemap $a { present !file }\n",
 };
+// NOLINTEND(bugprone-suspicious-missing-comma)
 
 constexpr std::string_view kPieces[] = {"(",
                                         ")",
