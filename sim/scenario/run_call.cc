@@ -364,10 +364,10 @@ void Runner::Follow(Task& task, const Step& step, const LoweredCall& call, const
     case Sys::k_mmap: {
       if (model_did && result.value > 0) SysMunmap(mm, static_cast<uint64_t>(result.value), call.Value(1));
       if (!succeeded) return;
-      FileRef file =
+      const FileRef file =
           (call.Value(3) & kMapAnonymous) ? FileRef() : task.files->Get(static_cast<int32_t>(call.Value(4)));
       SysMmap(mm, task.AsCurrent(), static_cast<uint64_t>(recorded), call.Value(1), call.Value(2),
-              call.Value(3) | kMapFixed, std::move(file), call.Value(5));
+              call.Value(3) | kMapFixed, file, call.Value(5));
       return;
     }
     case Sys::k_mremap:
