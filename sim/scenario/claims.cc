@@ -32,7 +32,7 @@ uint64_t RegisterOf(std::string_view loaded) {
 }
 
 void Claims::Add(const Step& step, std::string expected, std::string actual) {
-  mismatches_.push_back({scenario_.Locate(step.text), std::string(scenario_.LineAt(step.text)),
+  mismatches_.push_back({scenario_.LocateStep(step), std::string(scenario_.LineAt(step.text)),
                          std::move(expected), std::move(actual), false});
 }
 

@@ -174,7 +174,7 @@ class Follower {
     if (!options_.on_difference) return;
     StepDifference d{index_, {scenario_.file(), 0, 0}, "", std::move(differences)};
     if (step != nullptr) {
-      d.where = scenario_.Locate(step->text);
+      d.where = scenario_.LocateStep(*step);
       d.line = std::string(scenario_.LineAt(step->text));
     }
     options_.on_difference(d);

@@ -66,7 +66,7 @@ class Follower {
     stopped_ = true;
     Mismatch m{{scenario_.file(), 0, 0}, "", "it is carried out", std::move(why), false};
     if (step != nullptr) {
-      m.where = scenario_.Locate(step->text);
+      m.where = scenario_.LocateStep(*step);
       m.line = std::string(scenario_.LineAt(step->text));
     }
     result_.mismatches.push_back(std::move(m));

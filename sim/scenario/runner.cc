@@ -221,7 +221,7 @@ bool Runner::DoExit(const Step& step) {
 }
 
 void Runner::AddMismatch(const Step& step, std::string expected, std::string actual) {
-  mismatches_.push_back({scenario_.Locate(step.text), std::string(scenario_.LineAt(step.text)),
+  mismatches_.push_back({scenario_.LocateStep(step), std::string(scenario_.LineAt(step.text)),
                          std::move(expected), std::move(actual), hung_on_touch_});
 }
 

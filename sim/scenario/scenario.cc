@@ -58,6 +58,11 @@ Location Scenario::Locate(const char* at) const {
   return {file_, line, static_cast<uint32_t>(at - start + 1)};
 }
 
+Location Scenario::LocateStep(const Step& step) const {
+  const auto column = static_cast<uint32_t>(InFile(step.text) - LineAt(step.text).data() + 1);
+  return {file_, step.first_line, column};
+}
+
 std::string_view Scenario::LineAt(const char* at) const {
   at = InFile(at);
   const char* start = at;

@@ -143,6 +143,8 @@ class Scenario {
   // scenario's text or into a joined text of it. InvalidArgument.
   absl::Status ErrorAt(const char* at, std::string_view message) const;
   Location Locate(const char* at) const;
+  // Where a step begins: the same, without counting the lines before it.
+  Location LocateStep(const Step& step) const;
   // The file's line at `at`, without its newline.
   std::string_view LineAt(const char* at) const;
 

@@ -38,6 +38,19 @@ TEST(Verify, EveryRecording) {
   EXPECT_GT(recordings, 30);
 }
 
+TEST(Scenario, AStepBeginsWhereItsLineIs) {
+  for (const char* name : {"x86_64-6.12-dash-pipeline", "x86_64-6.12-perl-grow"}) {
+    const auto log =
+        Scenario::Open(std::string(MMSIM_SOURCE_DIR "/scenarios/recorded/") + name + "/strace.log.gz");
+    ASSERT_TRUE(log.ok()) << log.status();
+    for (const Step& step : (*log)->steps()) {
+      const Location counted = (*log)->Locate(step.text), known = (*log)->LocateStep(step);
+      EXPECT_EQ(known.line, counted.line);
+      EXPECT_EQ(known.column, counted.column);
+    }
+  }
+}
+
 TEST(Verify, EveryStepOfARecordingPassesTheValidator) {
   const absl::StatusOr<VerifyResult> result =
       Verify(MMSIM_SOURCE_DIR "/scenarios/recorded/x86_64-6.12-perl-grow",
