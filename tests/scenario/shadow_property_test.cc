@@ -39,25 +39,26 @@ Lines Generate(uint64_t seed, uint64_t nr_steps) {
   return lines;
 }
 
-ShadowRun RunText(const std::string& text, Arch arch, HookMask without_hooks, bool validate) {
+ShadowRun RunText(const std::string& text, Arch arch, HookMask without_hooks, uint64_t validate_every) {
   auto scenario = Scenario::FromText(text, "generated");
   if (!scenario.ok()) {
     ShadowRun run;
     run.status = scenario.status();
     return run;
   }
-  return RunShadow(
-      **scenario,
-      {.arch = arch, .without_hooks = without_hooks, .check_results = false, .validate = validate});
+  return RunShadow(**scenario, {.arch = arch,
+                                .without_hooks = without_hooks,
+                                .check_results = false,
+                                .validate_every = validate_every});
 }
 
 // The shortest in which something is still found.
-std::string Shrunk(const Lines& lines, Arch arch, HookMask without_hooks, bool validate) {
+std::string Shrunk(const Lines& lines, Arch arch, HookMask without_hooks, uint64_t validate_every) {
   return Shrink(Text(lines), [&](const std::vector<std::string>& texts) {
     std::vector<bool> still;
     still.reserve(texts.size());
     for (const std::string& text : texts) {
-      still.push_back(!RunText(text, arch, without_hooks, validate).findings.empty());
+      still.push_back(!RunText(text, arch, without_hooks, validate_every).findings.empty());
     }
     return still;
   });
@@ -69,16 +70,17 @@ TEST_P(ShadowProperty, EntriesAreTrueAfterEveryStep) {
   const uint64_t seeds = FromEnvironment("MMSIM_SHADOW_SEEDS", 3);
   const uint64_t steps = FromEnvironment("MMSIM_SHADOW_STEPS", 600);
   const uint64_t first = FromEnvironment("MMSIM_SHADOW_FIRST", 1);
+  const uint64_t validate_every = FromEnvironment("MMSIM_SHADOW_VALIDATE", 1);
   for (uint64_t seed = first; seed < first + seeds; ++seed) {
     const Lines lines = Generate(seed, steps);
-    const ShadowRun run = RunText(Text(lines), GetParam(), 0, /*validate=*/true);
+    const ShadowRun run = RunText(Text(lines), GetParam(), 0, validate_every);
     ASSERT_TRUE(run.status.ok()) << "seed " << seed << ": " << run.status.message();
     EXPECT_GT(run.nr_observations, steps);
     if (run.findings.empty()) continue;
     std::cerr << "seed " << seed << ": " << run.Text() << "\nshrinking what led to line " << run.first_finding
               << "\n";
     const Lines until(lines.begin(), lines.begin() + static_cast<int64_t>(run.first_finding) - kLinesBefore);
-    const std::string shrunk = Shrunk(until, GetParam(), 0, /*validate=*/true);
+    const std::string shrunk = Shrunk(until, GetParam(), 0, validate_every);
     const std::string file = std::string(MMSIM_BINARY_DIR) + "/shadow_property.scn";
     std::ofstream(file) << "# Shows: a generated sequence of steps that went wrong.\n" << shrunk;
     FAIL() << "seed " << seed << ": " << run.Text() << "\nshrunk to " << file << ":\n" << shrunk;

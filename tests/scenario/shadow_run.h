@@ -38,7 +38,7 @@ struct ShadowRunOptions {
   Arch arch = Arch::kX86_64;
   HookMask without_hooks = 0;
   bool check_results = true;
-  bool validate = true;  // the observer runs in any case
+  uint64_t validate_every = 1;  // so many steps; 0: never. The observer runs in any case
 };
 
 inline ShadowRun RunShadow(const Scenario& scenario, const ShadowRunOptions& request) {
@@ -50,8 +50,9 @@ inline ShadowRun RunShadow(const Scenario& scenario, const ShadowRunOptions& req
   std::unique_ptr<Runner> runner;  // outlives the observer of its kernel
   std::unique_ptr<ShadowObserver> observer;
   size_t known = 0;  // findings that were reported
+  uint64_t nr_steps = 0;
   options.audit = [&](Kernel& kernel) {
-    if (request.validate) {
+    if (request.validate_every != 0 && ++nr_steps % request.validate_every == 0) {
       for (const std::string& finding : Validate(kernel.system())) {
         run.findings.push_back(fmt::format("line {}: {}", g_check_context.step, finding));
       }

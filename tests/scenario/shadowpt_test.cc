@@ -138,7 +138,7 @@ TEST_P(Shadowpt, WithoutAHookItsScenarioFails) {
       ASSERT_NE(scenario, nullptr);
       const ShadowRun run = RunShadow(
           *scenario,
-          {.arch = GetParam(), .without_hooks = HookBit(static_cast<HookPoint>(i)), .validate = false});
+          {.arch = GetParam(), .without_hooks = HookBit(static_cast<HookPoint>(i)), .validate_every = 0});
       // do_vmi_align_munmap() alone is missed only between the steps: what clears the pages reads the VMAs
       // again, but by then the mmap lock has been downgraded.
       const bool between = static_cast<HookPoint>(i) == HookPoint::kDoVmiAlignMunmap;
