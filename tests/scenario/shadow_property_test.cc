@@ -96,13 +96,14 @@ TEST_P(ShadowProperty, AForgottenHookIsFoundAndShrunk) {
     Lines lines;
     for (uint64_t seed = 1; seed < 40 && lines.empty(); ++seed) {
       Lines tried = Generate(seed, 400);
-      if (!RunText(Text(tried), GetParam(), without, false).findings.empty()) lines = std::move(tried);
+      if (!RunText(Text(tried), GetParam(), without, /*validate_every=*/0).findings.empty())
+        lines = std::move(tried);
     }
     ASSERT_FALSE(lines.empty()) << InfoOf(forgotten).function;
-    const std::string shrunk = Shrunk(lines, GetParam(), without, false);
+    const std::string shrunk = Shrunk(lines, GetParam(), without, /*validate_every=*/0);
     EXPECT_LE(std::count(shrunk.begin(), shrunk.end(), '\n'), 10) << InfoOf(forgotten).function << "\n"
                                                                   << shrunk;
-    EXPECT_TRUE(RunText(shrunk, GetParam(), 0, false).findings.empty()) << shrunk;
+    EXPECT_TRUE(RunText(shrunk, GetParam(), 0, /*validate_every=*/0).findings.empty()) << shrunk;
   }
 }
 
