@@ -227,6 +227,7 @@ TEST(PhysMem, FourTebibytesAreReservedAndTheLastFrameIsThere) {
 TEST(PhysMem, WhatTheHostDoesNotGrantIsSaid) {
   const auto take_all = [] {
     std::vector<std::unique_ptr<PhysMem>> taken;
+    taken.reserve(33);
     for (int i = 0; i < 33; ++i) taken.push_back(std::make_unique<PhysMem>(PhysMem::kMaxFrames));
   };
   EXPECT_EXIT(take_all(), testing::ExitedWithCode(2),
