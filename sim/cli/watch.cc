@@ -85,19 +85,20 @@ std::string ShadowWatch::Row(Kernel& kernel, std::string_view address) {
   const ShadowPt& shadow = kernel.shadowpt();
   if (!shadow.IsOpen()) return "no shadow page table is open\n";
   const std::span<const shadow_pte> entries = shadow.entries();
+  const VirtRange range = shadow.range();
   const bool all = address == "all";
-  uint64_t at = shadow.range().start.value;
-  if ((!all && !absl::SimpleHexAtoi(std::string(address), &at)) || at < shadow.range().start.value ||
-      at >= shadow.range().end.value) {
-    return fmt::format("expected an address in {:x}-{:x}, or all, or nothing to go on\n",
-                       shadow.range().start.value, shadow.range().end.value);
+  uint64_t at = range.start.value;
+  if ((!all && !absl::SimpleHexAtoi(std::string(address), &at)) || at < range.start.value ||
+      at >= range.end.value) {
+    return fmt::format("expected an address in {:x}-{:x}, or all, or nothing to go on\n", range.start.value,
+                       range.end.value);
   }
-  const size_t first = (at - shadow.range().start.value) / kPageSize / kRow * kRow;
+  const size_t first = (at - range.start.value) / kPageSize / kRow * kRow;
   std::string out;
   for (size_t i = first; i < (all ? entries.size() : std::min(first + kRow, entries.size())); ++i) {
     const shadow_pte& entry = entries[i];
     out += fmt::format("  {:012x} {} vaddr={:#x} pfn={:#x} state_flags={:#x} ({})\n",
-                       shadow.range().start.value + i * kPageSize, LookOf(entry).sign, entry.vaddr, entry.pfn,
+                       range.start.value + i * kPageSize, LookOf(entry).sign, entry.vaddr, entry.pfn,
                        entry.state_flags, scenario::ShadowFlagsText(entry.state_flags));
   }
   return out;

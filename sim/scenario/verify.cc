@@ -204,14 +204,17 @@ class Listings : public RecordedMaps {
   }
 
   // Differences at a place where the rule of what counts as touched decided something are said to hang on it.
-  // Returns these places.
+  // Returns these places, each once.
   std::vector<VirtRange> NameThoseThatHungOnTouch(const Runner& runner) {
     std::vector<VirtRange> places;
     for (size_t i = 0; i < where_.size(); ++i) {
-      const size_t before = places.size();
-      std::copy_if(runner.touched().begin(), runner.touched().end(), std::back_inserter(places),
-                   [&](VirtRange vma) { return vma.start <= where_[i].end && vma.end >= where_[i].start; });
-      if (places.size() != before) result_->differences[i] += "\n  (this hung on what counts as touched)";
+      bool hung = false;
+      for (const VirtRange& vma : runner.touched()) {
+        if (vma.start > where_[i].end || vma.end < where_[i].start) continue;
+        hung = true;
+        if (std::find(places.begin(), places.end(), vma) == places.end()) places.push_back(vma);
+      }
+      if (hung) result_->differences[i] += "\n  (this hung on what counts as touched)";
     }
     return places;
   }

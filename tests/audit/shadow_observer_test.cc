@@ -47,15 +47,7 @@ class ShadowObserverTest : public KernelTest {
  protected:
   // Of `without` shadowpt hears nothing.
   void Begin(HookMask without = 0) {
-    KernelOptions options;
-    options.arch = GetParam();
-    options.without_hooks = without;
-    kernel = std::make_unique<Kernel>(options);
-    AddFile("/victim", ElfBuilder(GetParam(), ET_EXEC, 0x400000)
-                           .Load(PF_R | PF_X, 0, 0x400000, 0x1000, 0x1000)
-                           .Stack(PF_R | PF_W)
-                           .Build());
-    task = Spawn("/victim");
+    Boot(false, without);
     target = Spawn("/victim");
     observer.emplace(*kernel);
     for (const uint64_t at : {kEntries, kArgument}) Map(*task, at);

@@ -39,6 +39,7 @@ class ValidatorTest : public KernelTest {
     spoil();
     EXPECT_THAT(Validate(system()), testing::Contains(HasSubstr(what)));
     mend();
+    EXPECT_THAT(Validate(system()), testing::IsEmpty()) << "after: " << what;
   }
 };
 

@@ -12,6 +12,7 @@
 
 #include "sim/kernel/kernel.h"
 #include "sim/kernel/procfs.h"
+#include "sim/mm/hooks.h"
 #include "tests/kernel/elf_builder.h"
 
 namespace mmsim {
@@ -20,10 +21,11 @@ class KernelTest : public testing::TestWithParam<Arch> {
  protected:
   KernelTest() { Boot(false); }
 
-  void Boot(bool open_world) {
+  void Boot(bool open_world, HookMask without_hooks = 0) {
     KernelOptions options;
     options.arch = GetParam();
     options.open_world = open_world;
+    options.without_hooks = without_hooks;
     kernel = std::make_unique<Kernel>(options);
     AddFile("/victim", ElfBuilder(GetParam(), ET_EXEC, 0x400000)
                            .Load(PF_R | PF_X, 0, 0x400000, 0x1000, 0x1000)

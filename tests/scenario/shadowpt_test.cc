@@ -148,7 +148,6 @@ TEST_P(Shadowpt, WithoutAHookItsScenarioFails) {
   }
 }
 
-// The observer sees it at the moment itself: here, at the end of an invalidation that nobody listens to.
 // The steps of a scenario, with the names that they give, and with any result.
 std::vector<std::string> StepsOfAnyResult(const std::string& text) {
   std::vector<std::string> lines;
@@ -205,6 +204,7 @@ TEST_P(Shadowpt, WhoeverIsKilledAfterAnyStepLeavesNothingBehind) {
   EXPECT_GT(nr_deaths, 100u);
 }
 
+// The observer sees it at the moment itself: here, at the end of an invalidation that nobody listens to.
 TEST_P(Shadowpt, TheObserverNamesTheMoment) {
   const auto scenario = Open(kFolder / "pte_dontneed.scn");
   const ShadowRun run =
