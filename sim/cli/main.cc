@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program `mmsim`: each command adds itself; nothing is done here.
+#include <exception>
 #include <new>
 
 #include "CLI/CLI.hpp"
+#include "sim/base/check.h"
 #include "sim/base/host_limit.h"
 #include "sim/cli/blame.h"
 #include "sim/cli/compare.h"
@@ -13,9 +15,22 @@
 #include "sim/cli/shrink.h"
 #include "sim/cli/verify.h"
 
-// An exception that nobody expects is a bug of the program's, and ends it.
+namespace {
+
+// An exception that nobody expects is a bug of ours.
+[[noreturn]] void Unexpected() {
+  try {
+    std::rethrow_exception(std::current_exception());
+  } catch (const std::exception& e) {
+    mmsim::CheckFailed(__FILE__, __LINE__, e.what());
+  }
+}
+
+}  // namespace
+
 // NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
+  std::set_terminate(Unexpected);
   CLI::App app("A simulator of the Linux memory manager", "mmsim");
   app.require_subcommand(1);
   int exit_status = 0;

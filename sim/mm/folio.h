@@ -12,6 +12,11 @@
 
 namespace mmsim {
 
+// Linux: include/linux/mm.h folio_nr_pages()
+inline uint64_t FolioNrPages(const System& system, Pfn folio) {
+  return system.pages[folio].IsLarge() ? kHugePages : 1;
+}
+
 // The last reference is gone. Linux: mm/swap.c __folio_put()
 void FreeFolio(System& system, Pfn folio);
 

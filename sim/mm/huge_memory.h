@@ -36,6 +36,9 @@ Result<bool> CopyHugePmd(Vma& dst_vma, Vma& src_vma, EntryPtr dst_pmd, EntryPtr 
 bool MoveHugePmd(Vma& vma, VirtAddr old_address, VirtAddr new_address, EntryPtr old_pmd, EntryPtr new_pmd);
 // Linux: mm/huge_memory.c change_huge_pmd(): true when the PMD was dealt with
 void ChangeHugePmd(Vma& vma, EntryPtr pmd, VirtAddr address, PgProt prot, bool try_change_writable);
+// Nobody but the entries that map it and the caller holds a reference. Linux: mm/huge_memory.c
+// can_split_folio()
+bool CanSplitFolio(System& system, Pfn folio);
 // A huge folio becomes 512 single ones, its PMD mappings having been split; pages of zeros among them become
 // the zero page. False when somebody else holds a reference. Linux: mm/huge_memory.c split_folio()
 bool SplitFolio(System& system, Pfn folio);

@@ -177,8 +177,7 @@ void ColdOrPageoutPteRange(const PageWalk& w, EntryPtr pmd, VirtRange range, boo
     address += (nr - 1) * kPageSize;
     pte += nr - 1;
   }
-  // Linux: mm/vmscan.c reclaim_pages(), which turns the list twice: the first one comes first.
-  for (const Pfn folio : isolated) ReclaimFolio(w.system, folio);
+  ReclaimPages(w.system, isolated);
 }
 
 // Linux: the huge part of madvise_cold_or_pageout_pte_range(); false when the PTEs are to be walked.
@@ -191,13 +190,10 @@ bool ColdOrPageoutHugePmd(const PageWalk& w, EntryPtr pmd, VirtRange range, bool
     StoreEntry(w.mm, range.start, kLevelPmd, pmd, PteMkOld(w.arch, old).value,
                "madvise_cold_or_pageout_pte_range");
   }
-  if (!pageout) {
-    std::vector<Pfn> none;
-    ColdOrPageoutFolio(w, folio, pageout, &none);
-    return true;
-  }
-  // The area has no slots for huge pages as a whole: the folio is split and paged out page by page.
-  return !SplitPart(w.system, folio);
+  std::vector<Pfn> isolated;
+  ColdOrPageoutFolio(w, folio, pageout, &isolated);
+  ReclaimPages(w.system, isolated);
+  return true;
 }
 
 void ColdOrPageout(Vma& vma, VirtRange range, bool pageout) {

@@ -32,14 +32,11 @@ void StoreSwapPte(System& system, const Mapping& m, Pfn page, Pte old) {
   StorePte(*m.vma->mm, m.address, m.entry, pte, "try_to_unmap_one");
 }
 
-// Linux: mm/rmap.c try_to_unmap_one()
-Unmapped TryToUnmapOne(System& system, Pfn folio, const Mapping& m) {
+// Linux: the part of mm/rmap.c try_to_unmap_one() that one entry is gone through with
+Unmapped TryToUnmapPte(System& system, Pfn folio, const Mapping& m) {
   const Arch arch = system.arch;
   Mm& mm = *m.vma->mm;
   Page& record = system.pages[folio];
-  const uint64_t len_bytes = LevelSize(m.level);
-  const Invalidation clear(MmuNotifyEvent::kClear, mm, m.address, m.address + len_bytes);
-  if (m.vma->Has(kVmLocked)) return Unmapped::kAbort;
   const Pte old = ReadEntry(m.entry);
   const Pfn page = PtePfn(arch, old);
   StorePte(mm, m.address, m.entry, Pte{0}, "try_to_unmap_one");
@@ -67,10 +64,25 @@ Unmapped TryToUnmapOne(System& system, Pfn folio, const Mapping& m) {
   return Unmapped::kYes;
 }
 
-// A slot for a page of memory, and into the swap cache. Linux: mm/swap_state.c add_to_swap()
+// Linux: mm/rmap.c try_to_unmap_one(), with TTU_SPLIT_HUGE_PMD
+Unmapped TryToUnmapOne(System& system, Pfn folio, const Mapping& m) {
+  const Invalidation clear(MmuNotifyEvent::kClear, *m.vma->mm, m.address, m.address + LevelSize(m.level));
+  if (m.vma->Has(kVmLocked)) return Unmapped::kAbort;
+  if (m.level == kLevelPte) return TryToUnmapPte(system, folio, m);
+  SplitHugePmd(*m.vma, m.entry, m.address);
+  EntryPtr pte = Descend(system, m.entry, m.address, kLevelPte);
+  for (uint64_t i = 0; i < kHugePages; ++i, ++pte) {
+    const Mapping page{m.vma, m.address + i * kPageSize, pte, kLevelPte};
+    if (TryToUnmapPte(system, folio, page) == Unmapped::kAbort) return Unmapped::kAbort;
+  }
+  return Unmapped::kYes;
+}
+
+// A slot for each page of the folio, and into the swap cache. Linux: mm/swap_state.c add_to_swap()
 bool AddToSwap(System& system, Pfn folio) {
   if (system.swap == nullptr) return false;
-  const uint64_t slot = system.swap->AllocSlot();
+  const uint64_t slot =
+      system.pages[folio].IsLarge() ? system.swap->AllocCluster() : system.swap->AllocSlot();
   if (slot == 0) return false;
   system.swap->AddToCache(folio, slot);
   system.pages[folio].Set(kPgDirty);
@@ -97,7 +109,8 @@ bool WriteOutAndRemove(System& system, Pfn folio) {
   Page& page = system.pages[folio];
   if (page.IsAnon()) {
     if (!page.Has(kPgSwapBacked)) return page.refcount == 1;
-    if (page.refcount != 2) return false;  // ours and the swap cache's
+    const auto cached = static_cast<int32_t>(FolioNrPages(system, folio));
+    if (page.refcount != 1 + cached) return false;  // ours and the swap cache's
     if (page.Has(kPgDirty)) system.swap->WriteOut(folio, system.swap->SlotOf(folio));
     system.swap->DeleteFromCache(folio);
     return true;
@@ -119,15 +132,46 @@ bool WriteOutAndRemove(System& system, Pfn folio) {
   return true;
 }
 
-// Linux: mm/vmscan.c shrink_folio_list() up to the unmapping
-bool PrepareAndUnmap(System& system, Pfn folio) {
-  Page& page = system.pages[folio];
-  if (page.Has(kPgUnevictable | kPgMlocked)) return false;
-  if (page.IsAnon() && page.Has(kPgSwapBacked) && !page.Has(kPgSwapCache)) {
-    if (FolioMaybeDmaPinned(system, folio) || !AddToSwap(system, folio)) return false;
+// Off the LRU lists, with a reference. Linux: what split_folio_to_list() does with each tail
+void IsolateTails(System& system, Pfn folio, std::vector<Pfn>* tails) {
+  for (uint64_t i = 1; i < kHugePages; ++i) {
+    Page& tail = system.pages[folio + i];
+    if (tail.refcount == 0) continue;  // it held zeros
+    tail.Clear(kPgLru);
+    GetFolio(system, folio + i);
+    tails->push_back(folio + i);
   }
+}
+
+// Into the swap cache. A huge page that has lost a part, or for which the area has no room in one piece, is
+// split, and its tails, which go to slots of their own, are returned. Linux: the part of mm/vmscan.c
+// shrink_folio_list() for anonymous memory
+bool ReadyForSwap(System& system, Pfn folio, std::vector<Pfn>* tails) {
+  const Page& page = system.pages[folio];
+  if (!page.IsAnon() || !page.Has(kPgSwapBacked) || page.Has(kPgSwapCache)) return true;
+  if (FolioMaybeDmaPinned(system, folio)) return false;
+  if (!page.IsLarge()) return AddToSwap(system, folio);
+  if (!CanSplitFolio(system, folio)) return false;
+  if (!page.Has(kPgPartiallyMapped) && AddToSwap(system, folio)) return true;
+  SplitFolio(system, folio);
+  IsolateTails(system, folio, tails);
+  return AddToSwap(system, folio);
+}
+
+// True when the folio is gone but for the caller's reference. Linux: mm/vmscan.c shrink_folio_list() with
+// ignore_references, for one folio
+bool Shrink(System& system, Pfn folio, std::vector<Pfn>* tails) {
+  if (system.pages[folio].Has(kPgUnevictable | kPgMlocked)) return false;
+  if (!ReadyForSwap(system, folio, tails)) return false;
   if (FolioMapcount(system, folio) != 0 && !TryToUnmap(system, folio)) return false;
-  return !FolioMaybeDmaPinned(system, folio);
+  return !FolioMaybeDmaPinned(system, folio) && WriteOutAndRemove(system, folio);
+}
+
+void ReclaimFolio(System& system, Pfn folio, std::vector<Pfn>* tails) {
+  Page& page = system.pages[folio];
+  page.Clear(kPgActive);
+  if (!Shrink(system, folio, tails)) page.Set(kPgLru);  // folio_putback_lru()
+  PutFolio(system, folio);
 }
 
 }  // namespace
@@ -161,13 +205,12 @@ void FolioMkclean(System& system, Pfn folio) {
   }
 }
 
-bool ReclaimFolio(System& system, Pfn folio) {
-  Page& page = system.pages[folio];
-  page.Clear(kPgActive);
-  const bool gone = PrepareAndUnmap(system, folio) && WriteOutAndRemove(system, folio);
-  if (!gone) page.Set(kPgLru);  // folio_putback_lru()
-  PutFolio(system, folio);
-  return gone;
+void ReclaimPages(System& system, const std::vector<Pfn>& folios) {
+  for (const Pfn folio : folios) {
+    std::vector<Pfn> tails;
+    ReclaimFolio(system, folio, &tails);
+    for (const Pfn tail : tails) ReclaimFolio(system, tail, nullptr);
+  }
 }
 
 void FilemapWriteback(Inode& inode, uint64_t first, uint64_t last) {

@@ -5,15 +5,18 @@
 // Not modelled: memory pressure, LRU scans, demotion, writeback of dirty file pages.
 #pragma once
 
+#include <vector>
+
 #include "sim/mm/system.h"
 
 namespace mmsim {
 
-// Writes a page to swap, or drops it where it can be had again, if nobody keeps it. The caller's reference is
-// consumed. True when the page is gone. Linux: the body of mm/vmscan.c shrink_folio_list() with
-// ignore_references
-bool ReclaimFolio(System& system, Pfn folio);
-// Removes every entry that maps the folio. True when none is left. Linux: mm/rmap.c try_to_unmap()
+// Writes each page to swap, or drops it where it can be had again, if nobody keeps it; a huge one page by
+// page, or none of it. They are off the LRU lists, and the caller's references are consumed. Linux:
+// mm/vmscan.c reclaim_pages()
+void ReclaimPages(System& system, const std::vector<Pfn>& folios);
+// Removes every entry that maps the folio, having split huge ones. True when none is left. Linux: mm/rmap.c
+// try_to_unmap()
 bool TryToUnmap(System& system, Pfn folio);
 // Every entry that maps the folio becomes clean and loses its right to write. Linux: mm/rmap.c
 // folio_mkclean()

@@ -21,7 +21,7 @@ namespace mmsim {
 template <typename Visit>
 void RmapWalk(System& system, Pfn folio, Visit visit) {
   const Page& page = system.pages[folio];
-  const uint64_t first = page.Index(), nr = page.IsLarge() ? kHugePages : 1;
+  const uint64_t first = page.Index(), nr = FolioNrPages(system, folio);
   const auto in_vma = [&](Vma& vma) {
     const uint64_t vma_first = vma.pgoff, vma_end = vma_first + vma.NrPages();
     const uint64_t from = std::max(first, vma_first), to = std::min(first + nr, vma_end);
@@ -54,7 +54,7 @@ struct Mapping {
 // change that entry, and split it if it is a PMD (its PTEs are then visited).
 template <typename Visit>
 void PageVmaMappedWalk(System& system, Pfn folio, Vma& vma, VirtRange range, Visit visit) {
-  const uint64_t nr = system.pages[folio].IsLarge() ? kHugePages : 1;
+  const uint64_t nr = FolioNrPages(system, folio);
   const auto ours = [&](Pfn pfn) { return pfn.value - folio.value < nr; };
   for (VirtAddr address = range.start; address < range.end;) {
     EntryPtr pmd = FindEntry(*vma.mm, address, kLevelPmd);

@@ -51,12 +51,14 @@ void SplitRecords(System& system, Pfn head) {
 
 }  // namespace
 
+bool CanSplitFolio(System& system, Pfn folio) {
+  return folio != system.huge_zero && FolioMapcount(system, folio) == system.pages[folio].refcount - 1;
+}
+
 bool SplitFolio(System& system, Pfn folio) {
   Page& head = system.pages[folio];
   MMSIM_CHECK(head.IsLarge());
-  if (folio == system.huge_zero) return false;
-  // Linux: can_split_folio(), with one reference of the caller's
-  if (FolioMapcount(system, folio) != head.refcount - 1) return false;
+  if (!CanSplitFolio(system, folio)) return false;
   for (const Mapping& m : FindMappings(system, folio)) {
     if (m.level == kLevelPmd) SplitHugePmd(*m.vma, m.entry, m.address);
   }

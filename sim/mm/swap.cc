@@ -2,6 +2,8 @@
 // The swap area and its cache (swap.h).
 #include "sim/mm/swap.h"
 
+#include <algorithm>
+
 #include "sim/mm/filemap.h"
 #include "sim/mm/folio.h"
 #include "sim/mm/lru.h"
@@ -18,6 +20,18 @@ uint64_t SwapArea::AllocSlot() {
   slots_[next_].used = true;
   ++used_;
   return next_;
+}
+
+uint64_t SwapArea::AllocCluster() {
+  if (system_.failures.ShouldFail(Seam::kSwapSlot)) return 0;
+  for (uint64_t first = kHugePages; first + kHugePages <= slots_.size(); first += kHugePages) {
+    const auto cluster = std::span(slots_).subspan(first, kHugePages);
+    if (std::ranges::any_of(cluster, &Slot::used)) continue;
+    for (Slot& slot : cluster) slot.used = true;
+    used_ += kHugePages;
+    return first;
+  }
+  return 0;
 }
 
 void SwapArea::ReleaseIfUnused(uint64_t slot) {
@@ -44,23 +58,30 @@ void SwapArea::FreeAndCache(uint64_t slot) {
 }
 
 void SwapArea::AddToCache(Pfn folio, uint64_t slot) {
-  slots_[slot].cached = folio;
-  slot_of_[folio.value] = slot;
-  GetFolio(system_, folio);
+  const uint64_t nr = FolioNrPages(system_, folio);
+  for (uint64_t i = 0; i < nr; ++i) {
+    slots_[slot + i].cached = folio + i;
+    slot_of_[folio.value + i] = slot + i;
+  }
+  GetFolio(system_, folio, static_cast<int32_t>(nr));
   system_.pages[folio].Set(kPgSwapCache);
 }
 
 void SwapArea::DeleteFromCache(Pfn folio) {
-  const uint64_t slot = SlotOf(folio);
-  slot_of_.erase(folio.value);
-  slots_[slot].cached = Pfn(0);
+  const uint64_t slot = SlotOf(folio), nr = FolioNrPages(system_, folio);
   system_.pages[folio].Clear(kPgSwapCache);
-  ReleaseIfUnused(slot);
-  PutFolio(system_, folio);
+  for (uint64_t i = 0; i < nr; ++i) {
+    slot_of_.erase(folio.value + i);
+    slots_[slot + i].cached = Pfn(0);
+    ReleaseIfUnused(slot + i);
+    PutFolio(system_, folio);
+  }
 }
 
 void SwapArea::WriteOut(Pfn folio, uint64_t slot) {
-  contents_.Copy(system_.phys.contents(), folio.value, slot);
+  for (uint64_t i = 0; i < FolioNrPages(system_, folio); ++i) {
+    contents_.Copy(system_.phys.contents(), folio.value + i, slot + i);
+  }
   system_.pages[folio].Clear(kPgDirty);
 }
 

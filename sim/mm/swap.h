@@ -5,8 +5,9 @@
 // Invariants: a slot is used while its count is not 0 or a page is cached for it; a cached page has one
 // reference from the cache and kPgSwapCache; what a table says of a slot (a swap PTE, a shmem entry) is in
 // its count. The area answers at once, as zram and a RAM disk do (SWP_SYNCHRONOUS_IO): a page that only one
-// entry names is read past the cache, and none is read ahead. Not modelled: several areas, priorities,
-// discard, clusters, zswap, I/O errors, slots of huge pages as a whole.
+// entry names is read past the cache, and none is read ahead. A huge page is in the cache only while it is
+// being paged out. Not modelled: several areas, priorities, discard, zswap, I/O errors, the slots that a
+// processor keeps ready and those of its last cluster.
 #pragma once
 
 #include <absl/container/flat_hash_map.h>
@@ -34,6 +35,9 @@ class SwapArea {
 
   // A free slot with count 0; 0 when there is none (slot 0 is the area's header). Linux: folio_alloc_swap()
   uint64_t AllocSlot();
+  // kHugePages free slots in a row, for a huge page as a whole: the first, or 0 when no cluster of them is
+  // empty. Linux: mm/swapfile.c cluster_alloc_swap_entry()
+  uint64_t AllocCluster();
   // One more entry names the slot. Linux: swap_duplicate()
   void Duplicate(uint64_t slot) { ++slots_[slot].count; }
   // One less; with the last one an unmapped cached page goes as well. Linux: swap_free(),
@@ -44,9 +48,13 @@ class SwapArea {
   // The cached page of a slot, or Pfn 0. Linux: swap_cache_get_folio()
   Pfn Cached(uint64_t slot) const { return slots_[slot].cached; }
   // Precondition: the page is in the swap cache.
-  uint64_t SlotOf(Pfn folio) const { return slot_of_.at(folio.value); }
+  uint64_t SlotOf(Pfn page) const {
+    const auto it = slot_of_.find(page.value);
+    MMSIM_CHECK(it != slot_of_.end());
+    return it->second;
+  }
 
-  // Linux: add_to_swap_cache(), delete_from_swap_cache()
+  // A huge page takes kHugePages slots from `slot` on. Linux: add_to_swap_cache(), delete_from_swap_cache()
   void AddToCache(Pfn folio, uint64_t slot);
   void DeleteFromCache(Pfn folio);
   void WriteOut(Pfn folio, uint64_t slot);

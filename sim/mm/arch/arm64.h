@@ -7,7 +7,8 @@
 // the hardware manages the dirty state it clears AP[2] itself, elsewhere a write fault does. A PROT_NONE page
 // is not valid but has nG set.
 //
-// Not modelled: the contiguous bit (contpte), MTE, BTI's guarded bit beyond the VMA flag, permission
+// Not modelled: the contiguous bit (contpte; MADV_PAGEOUT of a huge page mapped by PTEs, of which some carry
+// it, splits it there even where swap has room for it in one piece), MTE, BTI's guarded bit beyond the VMA flag, permission
 // overlays.
 #pragma once
 
