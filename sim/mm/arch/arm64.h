@@ -8,8 +8,8 @@
 // is not valid but has nG set.
 //
 // Not modelled: the contiguous bit (contpte; MADV_PAGEOUT of a huge page mapped by PTEs, of which some carry
-// it, splits it there even where swap has room for it in one piece), MTE, BTI's guarded bit beyond the VMA flag, permission
-// overlays.
+// it, splits it there even where swap has room for it in one piece), MTE, BTI's guarded bit beyond the VMA
+// flag, permission overlays.
 #pragma once
 
 #include "sim/mm/arch/pte_types.h"
