@@ -22,7 +22,8 @@ struct Request {
   std::vector<std::string> paths, archs = {"x86_64"};
   std::string differences;
   ReferenceChoice reference;
-  bool audit = false, without_smaps = false;
+  bool audit = false;
+  uint32_t smaps_every = 1;
 };
 
 using Scenarios = std::vector<std::unique_ptr<scenario::Scenario>>;
@@ -66,7 +67,7 @@ absl::Status CompareOn(Arch arch, const Request& request, const Scenarios& scena
   options.audit = request.audit;
   options.known = known;
   options.observe = ObservedWith(request.reference);
-  if (request.without_smaps) options.observe &= ~uint32_t{OBSERVE_SMAPS};
+  options.smaps_every = request.smaps_every;
   Progress progress(scenarios.size());
   progress.Next(ArchName(arch));
   std::vector<std::string> differing;
@@ -144,7 +145,11 @@ void AddCompareCommand(CLI::App& app, int& exit_status) {
       "--differences", request->differences,
       "a file of deliberate differences; one whose scenario was compared must match something");
   command->add_flag("--audit", request->audit, "run the validator after each step");
-  command->add_flag("--without-smaps", request->without_smaps, "do not compare smaps: twice as fast");
+  command
+      ->add_option("--smaps-every", request->smaps_every,
+                   "compare smaps, which take half the time, after so many steps alone, and after the last")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   command->callback([request, &exit_status] { exit_status = Compare(*request); });
 }
 

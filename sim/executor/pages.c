@@ -32,6 +32,8 @@ static uint32_t* mapped;               // by pfn: how many of the pages last rep
 static uint32_t* mapped_then;          // and as of when the frame was last looked at
 static uint64_t *count_of, *flags_of;  // by pfn: what was last reported
 static uint64_t *listed, *summary;     // bitmaps: frames to look at; words of `listed` that are not 0
+static uint32_t* changed_in;           // by pfn: the observation that saw the frame change
+static uint32_t observation;
 
 void OpenFrameFiles(void) {
   count_fd = (int)Open("/proc/kpagecount", O_READ, 0);
@@ -45,6 +47,7 @@ void OpenFrameFiles(void) {
   flags_of = Reserve(MAX_PFN * 8);
   listed = Reserve(MAX_PFN / 8);
   summary = Reserve(MAX_PFN / 64 / 8);
+  changed_in = Reserve(MAX_PFN * sizeof(*changed_in));
 }
 
 /* ---- pagemap ---- */
@@ -183,7 +186,10 @@ static void ReadRun(const uint32_t* pfns, size_t n, struct observe_frame* out, s
     const uint64_t count = counts[pfn - first], flag = flags[pfn - first];
     const int same = count_of[pfn] == count + 1 && flags_of[pfn] == flag;
     // The zero page, whose count is always 0, tells of nobody else.
-    if (count_of[pfn] && !(same && (count == 0 || mapped_then[pfn] == mapped[pfn]))) old_frame_changed = 1;
+    if (count_of[pfn] && !(same && (count == 0 || mapped_then[pfn] == mapped[pfn]))) {
+      old_frame_changed = 1;
+      changed_in[pfn] = observation;
+    }
     mapped_then[pfn] = mapped[pfn];
     if (same) continue;
     count_of[pfn] = count + 1;  // 0: not reported
@@ -204,10 +210,19 @@ void ForgetFrames(void) {
   }
 }
 
+int MapsChangedFrame(const struct space* s) {
+  for (size_t i = 0; i < s->nr_pages; ++i) {
+    const uint64_t entry = s->pages[i].entry, pfn = entry & PFN_MASK;
+    if (entry & PRESENT && pfn < MAX_PFN && changed_in[pfn] == observation) return 1;
+  }
+  return 0;
+}
+
 int ObserveFrames(void) {
   static uint32_t run[RUN_FRAMES];
   size_t in_run = 0, n = 0;
   old_frame_changed = 0;
+  ++observation;
   struct observe_frame* out = BeginChunk(OBSERVE_CHUNK_FRAMES, 0, MAX_PFN * sizeof(*out));
   for (size_t w = 0; w < MAX_PFN / 4096; ++w) {
     for (uint64_t group = summary[w]; group; group &= group - 1) {

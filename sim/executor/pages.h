@@ -14,3 +14,5 @@ void ForgetPages(struct space* s);
 void ForgetFrames(void);
 // 1: a frame that was reported before and is still mapped has changed, or is mapped more or less often.
 int ObserveFrames(void);
+// 1: the space maps such a frame, by the last observation.
+int MapsChangedFrame(const struct space* s);

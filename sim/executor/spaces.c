@@ -14,6 +14,7 @@
 
 static struct space spaces[MAX_SPACES];
 static uint32_t next_id = 1;
+static int swap_stale;  // a step may have changed what is in swap, and no page or frame tells of it
 
 struct space* SpaceAt(int index) {
   return index < MAX_SPACES ? &spaces[index] : 0;
@@ -80,6 +81,10 @@ void ForgetSpaces(void) {
 
 void NoteCallIn(struct space* s) {
   s->stale = s->pages_stale = s->smaps_stale = 1;
+}
+
+void NoteSwap(void) {
+  swap_stale = 1;
 }
 
 void NoteChangeAnywhere(void) {
@@ -240,14 +245,23 @@ static int ObserveAllPages(int all) {
   return changed;
 }
 
+// 1: a frame has changed that was reported before; the smaps of all that map it are stale.
+static int ObserveOldFrames(void) {
+  if (!ObserveFrames()) return 0;
+  for (int i = 0; i < MAX_SPACES; ++i)
+    if (spaces[i].id && !spaces[i].smaps_stale) spaces[i].smaps_stale = MapsChangedFrame(&spaces[i]);
+  return 1;
+}
+
 // A space's tables change by what its own victims do, or together with a frame that it maps: the pages of the
 // others are read when such a frame is seen to have changed. Frames new to us cannot be any other space's.
-static void ObservePagesAndFrames(uint32_t mask) {
+// 1: something has changed.
+static int ObservePagesAndFrames(uint32_t mask) {
   const int frames = (mask & OBSERVE_FRAMES) != 0;
-  ObserveAllPages(!frames);
-  if (!frames || !ObserveFrames()) return;
-  for (int i = 0; i < MAX_SPACES; ++i) spaces[i].smaps_stale = 1;
-  if (ObserveAllPages(1)) ObserveFrames();
+  const int pages_changed = ObserveAllPages(!frames);
+  if (!frames || !ObserveOldFrames()) return pages_changed;
+  if (ObserveAllPages(1)) ObserveOldFrames();
+  return 1;
 }
 
 void Observe(uint32_t mask) {
@@ -256,10 +270,11 @@ void Observe(uint32_t mask) {
     struct space* s = &spaces[i];
     if (s->id && s->stale && mask & (OBSERVE_MAPS | OBSERVE_PAGES) && OpenFiles(s)) ObserveMaps(s);
   }
-  if (mask & OBSERVE_PAGES) ObservePagesAndFrames(mask);
+  const int changed = mask & OBSERVE_PAGES ? ObservePagesAndFrames(mask) : 1;
   // smaps is slow to read: what neither a step nor a page or frame has changed is left out.
   // Who else has a page in swap shows nowhere but there.
-  const int all = !(mask & OBSERVE_FRAMES) || SwapIsOn();
+  const int all = !(mask & OBSERVE_FRAMES) || (SwapIsOn() && (changed || swap_stale));
+  swap_stale = 0;
   for (int i = 0; mask & OBSERVE_SMAPS && i < MAX_SPACES; ++i) {
     struct space* s = &spaces[i];
     if (s->id && (all || s->smaps_stale) && OpenFiles(s)) ObserveSmaps(s);

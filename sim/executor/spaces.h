@@ -40,6 +40,8 @@ long WriteMemory(struct space* s, uint64_t address, const void* from, size_t byt
 void NoteCallIn(struct space* s);
 // An access to [address, address + bytes): it changes no VMA, unless it is outside of all that are known.
 void NoteAccessIn(struct space* s, uint64_t address, uint64_t bytes);
+// A step that may have moved pages between memory and swap that no table holds.
+void NoteSwap(void);
 // A step that may have changed any space.
 void NoteChangeAnywhere(void);
 

@@ -186,6 +186,12 @@ static int ReachesOthers(uint64_t number) {
          number == __NR_read || number == __NR_write || number == __NR_ftruncate || number == __NR_truncate;
 }
 
+// Of memory that no victim maps: shared memory, the swap cache.
+static int MovesSwap(uint64_t number) {
+  return number == __NR_madvise || number == __NR_fallocate || number == __NR_sendfile ||
+         number == __NR_shmctl || number == __NR_mincore;
+}
+
 static int Call(void) {
   struct victim* v = Stepped();
   if (!v || !TakeApart(now.step, VICTIM_SCRATCH_BYTES) || !FillBuffer(VICTIM_SCRATCH)) return 0;
@@ -198,6 +204,7 @@ static int Call(void) {
     NoteChangeAnywhere();
   else
     NoteCallIn(v->space);
+  if (MovesSwap(number)) NoteSwap();
   SetCall(&v->regs, number, now.values);
   struct run run;
   if (number == __NR_exit && v->pid == v->group && HasThreads(v)) {

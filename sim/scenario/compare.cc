@@ -138,6 +138,7 @@ std::vector<Difference> Comparer::Compare(const StepReport& there, const StepRep
   differences_.clear();
   frame_pairs_.clear();
   now_.clear();
+  smaps_ = (what_ & there.what & here.what & OBSERVE_SMAPS) != 0;
   CompareOutcome(*there.outcome, *here.outcome);
   ForgetNames(*there.state, replaced);
   CompareLive(*there.state, *here.state);
@@ -241,7 +242,7 @@ void Comparer::CompareLive(const guest::State& there, const guest::State& here) 
     const auto s = there.spaces.find(live.space), t = here.spaces.find(other->second.space);
     if (s == there.spaces.end() || t == here.spaces.end()) continue;
     if (what_ & OBSERVE_MAPS) CompareMaps(process, s->second.maps, t->second.maps);
-    if (what_ & OBSERVE_SMAPS) CompareSmaps(process, s->second.smaps, t->second.smaps);
+    if (smaps_) CompareSmaps(process, s->second.smaps, t->second.smaps);
     if (what_ & OBSERVE_PAGES) ComparePages(process, live.space, s->second, t->second);
   }
 }

@@ -42,6 +42,7 @@ struct Difference {
 struct StepReport {
   const guest::Outcome* outcome = nullptr;
   const guest::State* state = nullptr;
+  uint32_t what = ~uint32_t{0};  // OBSERVE_*: what of the state is of this step
 };
 
 // Pages that a step replaced in place: [start, end) of the space of `process`. The kernel may give a new page
@@ -101,6 +102,7 @@ class Comparer {
   void ForgetNames(const guest::State& there, const Replaced& replaced);
 
   const uint32_t what_;
+  bool smaps_ = false;  // the step at hand is observed with them
   std::vector<Difference> differences_;
   Renaming frames_, swap_, inodes_;
   Renaming spaces_;                 // never forgotten: the number of an address space does not come back

@@ -23,11 +23,12 @@ namespace {
 // One scenario, while its reports come in.
 class Follower {
  public:
-  Follower(const Scenario& scenario, size_t index, const ScenarioProgram& made, const GuestFacts& facts,
-           const LockstepOptions& options, ComparisonCount* count)
+  Follower(const Scenario& scenario, size_t index, const ScenarioProgram& made, const guest::Program& program,
+           const GuestFacts& facts, const LockstepOptions& options, ComparisonCount* count)
       : scenario_(scenario),
         index_(index),
         made_(made),
+        program_(program),
         options_(options),
         count_(*count),
         runner_(scenario, MakeOptions(facts)),
@@ -59,9 +60,10 @@ class Follower {
       Simplify(&there);
       Simplify(&here);
     }
-    const guest::State& simulated = observer_.Observe();
+    const uint32_t what = program_.steps[there.step].observe;
+    const guest::State& simulated = observer_.Observe((what & OBSERVE_SMAPS) != 0);
     for (const Difference& d :
-         comparer_.Compare({&there, &state}, {&here, &simulated}, ReplacedBy(*step, here))) {
+         comparer_.Compare({&there, &state, what}, {&here, &simulated, what}, ReplacedBy(*step, here))) {
       if (options_.known != nullptr && !options_.known->Match(d).empty()) {
         ++count_.deliberate;
       } else {
@@ -182,7 +184,8 @@ class Follower {
 
   const Scenario& scenario_;
   const size_t index_;
-  const ScenarioProgram& made_;
+  const ScenarioProgram& made_;    // but for its program,
+  const guest::Program& program_;  // which is here
   const LockstepOptions& options_;
   ComparisonCount& count_;
   std::vector<std::string> findings_;  // of the validator, in the last step
@@ -261,8 +264,10 @@ absl::StatusOr<ComparisonCount> Lockstep(const Reference& reference,
       ++count.skipped[std::string(why_not)];
       continue;
     }
-    absl::StatusOr<ScenarioProgram> program =
-        MakeProgram(*scenarios[i], {.arch = options.arch, .observe = options.observe, .modelled_only = true});
+    absl::StatusOr<ScenarioProgram> program = MakeProgram(*scenarios[i], {.arch = options.arch,
+                                                                          .observe = options.observe,
+                                                                          .smaps_every = options.smaps_every,
+                                                                          .modelled_only = true});
     if (!program.ok()) return program.status();
     programs.push_back(std::move(program->program));
     for (const auto& [name, times] : program->skipped) count.skipped[name] += times;
@@ -272,8 +277,8 @@ absl::StatusOr<ComparisonCount> Lockstep(const Reference& reference,
   std::unique_ptr<Follower> follower;
   const auto follow = [&](size_t p) {
     if (follower == nullptr) {
-      follower =
-          std::make_unique<Follower>(*scenarios[of[p]], of[p], made[p], reference.facts, options, &count);
+      follower = std::make_unique<Follower>(*scenarios[of[p]], of[p], made[p], programs[p], reference.facts,
+                                            options, &count);
     }
   };
   const absl::Status status = reference.guest->Run(

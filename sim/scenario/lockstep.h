@@ -47,6 +47,7 @@ struct LockstepOptions {
   Arch arch = Arch::kX86_64;
   // What the guest's kernel cannot tell is left out.
   uint32_t observe = OBSERVE_MAPS | OBSERVE_SMAPS | OBSERVE_PAGES | OBSERVE_FRAMES | OBSERVE_SHADOW;
+  uint32_t smaps_every = 1;           // smaps after so many steps alone, and after the last
   bool audit = false;                 // the validator after each step
   KnownDifferences* known = nullptr;  // deliberate ones
   // Called for each step with differences that are not deliberate. The rest of that scenario is not compared:

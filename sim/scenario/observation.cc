@@ -19,10 +19,10 @@ std::string ResultText(int64_t result) {
   return fmt::format("{:#x}", static_cast<uint64_t>(result));
 }
 
-guest::Space KernelObserver::ObserveSpace(const Task& task) {
+guest::Space KernelObserver::ObserveSpace(const Task& task, bool smaps) {
   guest::Space space;
   if (what_ & OBSERVE_MAPS) space.maps = MapsText(kernel_, task);
-  if (what_ & OBSERVE_SMAPS) space.smaps = SmapsText(kernel_, task);
+  if (smaps) space.smaps = SmapsText(kernel_, task);
   if (!(what_ & OBSERVE_PAGES)) return space;
   for (const Vma& vma : task.mm->vmas) {
     ForEachPagemapEntry(vma, [&](VirtAddr address, uint64_t entry) {
@@ -38,7 +38,8 @@ guest::Space KernelObserver::ObserveSpace(const Task& task) {
   return space;
 }
 
-const guest::State& KernelObserver::Observe() {
+const guest::State& KernelObserver::Observe(bool with_smaps) {
+  const bool smaps = with_smaps && (what_ & OBSERVE_SMAPS) != 0;
   state_ = {};
   for (const auto& [pid, task] : kernel_.tasks()) {
     if (!task->IsAlive() || task->mm == nullptr) continue;
@@ -46,7 +47,7 @@ const guest::State& KernelObserver::Observe() {
     const uint32_t number = space_of_mm_.try_emplace(task->mm->id, next).first->second;
     state_.live.push_back({static_cast<uint32_t>(pid), number, static_cast<uint32_t>(task->tgid),
                            task->vfork_waiting ? 1u : 0u});
-    if (!state_.spaces.contains(number)) state_.spaces.emplace(number, ObserveSpace(*task));
+    if (!state_.spaces.contains(number)) state_.spaces.emplace(number, ObserveSpace(*task, smaps));
   }
   if (what_ & OBSERVE_SHADOW) {
     const std::span<const shadow_pte> entries = kernel_.shadowpt().entries();

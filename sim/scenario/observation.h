@@ -20,11 +20,11 @@ namespace mmsim::scenario {
 class KernelObserver {
  public:
   KernelObserver(Kernel& kernel, uint32_t what) : kernel_(kernel), what_(what) {}
-  // What is: OBSERVE_*. Valid until the next call.
-  const guest::State& Observe();
+  // What is: OBSERVE_*, smaps only if wanted. Valid until the next call.
+  const guest::State& Observe(bool with_smaps = true);
 
  private:
-  guest::Space ObserveSpace(const Task& task);
+  guest::Space ObserveSpace(const Task& task, bool smaps);
 
   Kernel& kernel_;
   const uint32_t what_;

@@ -334,8 +334,25 @@ std::string_view WhyNotOn(const Scenario& scenario, bool has_shadowpt) {
   return {};
 }
 
+namespace {
+
+void ThinSmaps(guest::Program& program, uint32_t every) {
+  guest::Step* last = nullptr;
+  uint32_t nr_steps = 0;
+  for (guest::Step& step : program.steps) {
+    if ((step.observe & OBSERVE_SMAPS) == 0) continue;
+    last = &step;
+    if (++nr_steps % every != 0) step.observe &= ~uint32_t{OBSERVE_SMAPS};
+  }
+  if (last != nullptr) last->observe |= OBSERVE_SMAPS;
+}
+
+}  // namespace
+
 absl::StatusOr<ScenarioProgram> MakeProgram(const Scenario& scenario, const ProgramOptions& options) {
-  return ProgramMaker(scenario, options).Run();
+  absl::StatusOr<ScenarioProgram> made = ProgramMaker(scenario, options).Run();
+  if (made.ok()) ThinSmaps(made->program, options.smaps_every);
+  return made;
 }
 
 }  // namespace mmsim::scenario

@@ -18,6 +18,7 @@ namespace mmsim::scenario {
 struct ProgramOptions {
   Arch arch = Arch::kX86_64;
   uint32_t observe = OBSERVE_MAPS | OBSERVE_SMAPS | OBSERVE_PAGES | OBSERVE_FRAMES;  // after each step
+  uint32_t smaps_every = 1;    // smaps, if observed, after so many steps alone, and after the last
   bool modelled_only = false;  // leaves out the calls that the model lacks: two executors are compared
   // An `expect ... counters` becomes a step that reads the file of /proc that it is about.
   bool reads_counters = false;
