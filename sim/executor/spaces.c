@@ -275,8 +275,9 @@ void Observe(uint32_t mask) {
   // Who else has a page in swap shows nowhere but there.
   const int all = !(mask & OBSERVE_FRAMES) || (SwapIsOn() && (changed || swap_stale));
   swap_stale = 0;
+  for (int i = 0; all && i < MAX_SPACES; ++i) spaces[i].smaps_stale = 1;
   for (int i = 0; mask & OBSERVE_SMAPS && i < MAX_SPACES; ++i) {
     struct space* s = &spaces[i];
-    if (s->id && (all || s->smaps_stale) && OpenFiles(s)) ObserveSmaps(s);
+    if (s->id && s->smaps_stale && OpenFiles(s)) ObserveSmaps(s);
   }
 }

@@ -101,6 +101,7 @@ class Cpu {
     uint64_t leaf = 0;
     const PlainWalk plain = WalkPlain<Codec>(mem_, root_, va, access, controls, leaf);
     if (plain == PlainWalk::kAbsent) return PlainAbsence<Codec>(controls, va, access);
+    if (plain == PlainWalk::kRefused) return PlainRefusal<Codec>(controls, va, leaf, access);
     const uint32_t attributes = Codec::PlainAttributes(controls, leaf);
     if (plain == PlainWalk::kOther || Codec::IsGlobal(attributes)) [[unlikely]] {
       return TranslateStepByStep<Codec>(controls, va, access);

@@ -101,14 +101,11 @@ FrameContents::FrameContents(uint64_t nr_frames, uint8_t* direct_map)
 
 FrameContents::~FrameContents() = default;
 
-uint64_t& FrameContents::WordRef(uint64_t frame) {
+uint64_t* FrameContents::MakeLeaf(uint64_t frame) {
   MMSIM_CHECK(frame < nr_frames_);
-  uint64_t*& leaf = leaves_.get()[frame >> kLeafShift];
-  if (leaf == nullptr) {
-    leaf = reinterpret_cast<uint64_t*>(leaf_pool_.At(leaf_pool_.Take()));
-    std::memset(leaf, 0, kLeafFrames * sizeof(uint64_t));
-  }
-  return leaf[frame & (kLeafFrames - 1)];
+  auto* leaf = reinterpret_cast<uint64_t*>(leaf_pool_.At(leaf_pool_.Take()));
+  std::memset(leaf, 0, kLeafFrames * sizeof(uint64_t));
+  return leaves_.get()[frame >> kLeafShift] = leaf;
 }
 
 void FrameContents::Replace(uint64_t frame, uint64_t word) {
@@ -168,6 +165,23 @@ void FrameContents::Read(uint64_t frame, uint32_t offset, std::span<uint8_t> out
 void FrameContents::Write(uint64_t frame, uint32_t offset, std::span<const uint8_t> in) {
   MMSIM_CHECK(frame < nr_frames_ && offset + in.size() <= kPageSize);
   if (in.empty()) return;
+  if (in.size() <= kMaxInline && WriteFew(WordRef(frame), offset, in)) return;
+  WriteMany(frame, offset, in);
+}
+
+// What nearly every store is: a few bytes onto a uniform frame, the first and the last of which differ from
+// it.
+[[gnu::always_inline]] inline bool FrameContents::WriteFew(uint64_t& word, uint32_t offset,
+                                                           std::span<const uint8_t> in) {
+  const uint8_t fill = FillOf(word);
+  if ((word & kFormMask) != 0 || in.front() == fill || in.back() == fill) return false;
+  uint64_t value = 0;
+  for (size_t i = in.size(); i > 0; --i) value = value << 8 | in[i - 1];
+  word |= value << kValueShift | uint64_t{offset} << kOffsetShift | in.size();
+  return true;
+}
+
+void FrameContents::WriteMany(uint64_t frame, uint32_t offset, std::span<const uint8_t> in) {
   uint64_t word = Word(frame);
   uint64_t form = word & kFormMask;
   if (form >= kPage) {
@@ -180,7 +194,7 @@ void FrameContents::Write(uint64_t frame, uint32_t offset, std::span<const uint8
   }
   if (MustBePage(in, offset, FillOf(word))) {
     ToPage(frame);
-    Write(frame, offset, in);
+    WriteMany(frame, offset, in);
     return;
   }
   if (in.size() == kPageSize && form != 0) {  // nothing of what was there stays

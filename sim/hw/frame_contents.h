@@ -107,7 +107,13 @@ class FrameContents {
     const uint64_t* leaf = leaves_.get()[frame >> kLeafShift];
     return leaf == nullptr ? 0 : leaf[frame & (kLeafFrames - 1)];
   }
-  uint64_t& WordRef(uint64_t frame);
+  uint64_t& WordRef(uint64_t frame) {
+    uint64_t* leaf = leaves_.get()[frame >> kLeafShift];
+    if (leaf == nullptr) [[unlikely]]
+      leaf = MakeLeaf(frame);
+    return leaf[frame & (kLeafFrames - 1)];
+  }
+  [[gnu::cold]] uint64_t* MakeLeaf(uint64_t frame);
   // Stores a word that needs no block in place of whatever was there.
   void Replace(uint64_t frame, uint64_t word);
   void FreeBlocks(uint64_t word);
@@ -120,6 +126,8 @@ class FrameContents {
   Sparse SparseAt(int size_class, uint32_t block) const;
 
   const uint8_t* PageOf(uint64_t frame, uint64_t word) const;
+  bool WriteFew(uint64_t& word, uint32_t offset, std::span<const uint8_t> in);
+  [[gnu::noinline]] void WriteMany(uint64_t frame, uint32_t offset, std::span<const uint8_t> in);
   void WriteSmall(uint64_t frame, uint64_t word, uint32_t offset, std::span<const uint8_t> in);
   void WriteSparse(uint64_t frame, uint32_t offset, std::span<const uint8_t> in);
   bool IsBehindAll(uint64_t word, uint32_t index) const;

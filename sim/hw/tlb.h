@@ -82,25 +82,23 @@ class Tlb {
   // INVLPG, TLBI VAE1: whatever translates this address, of this address space or global; the whole of a
   // large page.
   void InvalidatePage(VirtAddr va, uint16_t asid, const Geometry& geometry) {
-    InvalidateRange({va.PageFloor(), va.PageFloor() + kPageSize}, asid, geometry);
+    DropSmall(va, asid);
+    if (nr_others_ != 0) [[unlikely]]
+      DropOthersOf({va.PageFloor(), va.PageFloor() + kPageSize}, asid, geometry);
   }
   // As often as there are pages in the range.
   void InvalidateRange(VirtRange range, uint16_t asid, const Geometry& geometry) {
     if (range.Empty()) return;
     if (range.NrPages() < kSmalls) {
       for (uint64_t p = range.start.PageFloor().value; p < range.end.value; p += kPageSize) {
-        Small& slot = SlotOf(VirtAddr(p));
-        if (slot.tag == (PageTag(VirtAddr(p)) | AsidTag(asid))) slot = Small();
+        DropSmall(VirtAddr(p), asid);
       }
     } else {
       DropSmalls([&](const Entry& e) {
         return e.asid == asid && e.page + kPageSize - 1 >= range.start.value && e.page < range.end.value;
       });
     }
-    DropOthers([&](const Entry& e) {
-      return (e.asid == asid || e.global) && e.page < range.end.value &&
-             e.page + geometry.LevelSize(e.level) - 1 >= range.start.value;
-    });
+    DropOthersOf(range, asid, geometry);
   }
   // INVPCID type 1, TLBI ASIDE1: all of one address space but what is global.
   void InvalidateAsid(uint16_t asid) {
@@ -131,6 +129,16 @@ class Tlb {
   static Entry Expand(const Small& s) {
     return Entry{s.tag >> kPageTagShift << kPageShift, s.frame, s.attributes,
                  static_cast<uint16_t>(s.tag),         0,       false};
+  }
+  void DropSmall(VirtAddr va, uint16_t asid) {
+    Small& slot = SlotOf(va);
+    if (slot.tag == (PageTag(va) | AsidTag(asid))) slot = Small();
+  }
+  void DropOthersOf(VirtRange range, uint16_t asid, const Geometry& geometry) {
+    DropOthers([&](const Entry& e) {
+      return (e.asid == asid || e.global) && e.page < range.end.value &&
+             e.page + geometry.LevelSize(e.level) - 1 >= range.start.value;
+    });
   }
   template <typename Predicate>
   void DropSmalls(const Predicate& predicate) {

@@ -104,10 +104,16 @@ template <class Codec, WalkMode kMode>
 }
 
 // What nearly every walk comes to is found in one comparison a level: tables that take no right away, and a 4
-// KiB leaf that permits the access and needs no store (kServed, `leaf` is its entry), or is not there
-// (kAbsent). All else (kOther) begins anew, step by step, and comes to the same. Precondition:
-// IsPlainAddress; the root is a table's address and nothing else.
-enum class PlainWalk { kServed, kAbsent, kOther };
+// KiB leaf (`leaf` is its entry) that permits the access and needs no store (kServed), or forbids it
+// (kRefused), or is not there (kAbsent). All else (kOther) begins anew, step by step, and comes to the same.
+// Precondition: IsPlainAddress; the root is a table's address and nothing else.
+enum class PlainWalk { kServed, kRefused, kAbsent, kOther };
+
+// Of a walk through plain tables, with what the access would store.
+template <class Codec>
+uint32_t TouchedAttributes(const typename Codec::Controls& controls, uint64_t leaf, Access access) {
+  return Codec::Attributes(controls, Codec::kRootRights, Codec::TouchLeaf(controls, leaf, access));
+}
 
 template <class Codec>
 [[gnu::always_inline]] inline PlainWalk WalkPlain(const PhysMem& mem, PhysAddr root, VirtAddr va,
@@ -131,15 +137,22 @@ template <class Codec>
   if (!Codec::IsPlainLeaf(controls, leaf)) [[unlikely]] {
     return Codec::IsValid(leaf) ? PlainWalk::kOther : PlainWalk::kAbsent;
   }
-  const bool served = Codec::ServesAtOnce(controls, Codec::PlainAttributes(controls, leaf), access);
-  return served ? PlainWalk::kServed : PlainWalk::kOther;
+  if (Codec::ServesAtOnce(controls, Codec::PlainAttributes(controls, leaf), access)) [[likely]]
+    return PlainWalk::kServed;
+  const bool allowed = Codec::Allows(controls, TouchedAttributes<Codec>(controls, leaf, access), access);
+  return allowed ? PlainWalk::kOther : PlainWalk::kRefused;
 }
 
-// The results of the first two.
+// The results of the first three.
 template <class Codec>
 WalkResult PlainTranslation(const typename Codec::Controls& controls, VirtAddr va, uint64_t leaf) {
   const PhysAddr at(Codec::AddressOf(leaf) | va.PageOffset());
   return WalkResult::Translation(at, 0, Codec::PlainAttributes(controls, leaf));
+}
+template <class Codec>
+WalkResult PlainRefusal(const typename Codec::Controls& controls, VirtAddr va, uint64_t leaf, Access access) {
+  return WalkFault<Codec>(controls, TrapKind::kPermission, va, 0, access,
+                          TouchedAttributes<Codec>(controls, leaf, access));
 }
 template <class Codec>
 WalkResult PlainAbsence(const typename Codec::Controls& controls, VirtAddr va, Access access) {
@@ -156,6 +169,7 @@ WalkResult Walk(PhysMem& mem, PhysAddr root, VirtAddr va, Access access,
     if (plain == PlainWalk::kServed) [[likely]]
       return PlainTranslation<Codec>(controls, va, leaf);
     if (plain == PlainWalk::kAbsent) return PlainAbsence<Codec>(controls, va, access);
+    if (plain == PlainWalk::kRefused) return PlainRefusal<Codec>(controls, va, leaf, access);
   }
   return WalkStepByStep<Codec, kMode>(mem, root, va, access, controls, sink);
 }

@@ -27,6 +27,15 @@ void MmRelease(Kernel& kernel, Task& task) {
     waiting->vfork_waiting = false;
 }
 
+// Whoever waited for a vfork's child and is killed waits no longer. Linux: kernel/fork.c
+// wait_for_vfork_done()
+void StopWaitingForVfork(Kernel& kernel, Task& task) {
+  if (!std::exchange(task.vfork_waiting, false)) return;
+  for (const auto& [pid, other] : kernel.tasks()) {
+    if (other->vfork_parent == &task) other->vfork_parent = nullptr;
+  }
+}
+
 Task* Leader(const Task& task) {
   for (Task* t : task.signal->threads) {
     if (t->IsLeader()) return t;
@@ -113,6 +122,7 @@ void Kernel::ExitTask(Task& task, int code) {
   task.exit_code = code;
   const bool group_dead = --task.signal->live == 0;
   if (group_dead) HookProcess(HookPoint::kDoExit, *task.mm, task.tgid);
+  StopWaitingForVfork(*this, task);
   MmRelease(*this, task);
   Mm& mm = *task.mm;
   const bool hooked = group_dead && IsHooked(mm, HookPoint::kExitMm);
@@ -152,9 +162,6 @@ void Kernel::Reap(Task& task) {
   MMSIM_CHECK(!task.IsAlive());
   if (task.parent != nullptr) Unlink(task.parent->children, &task);
   Unlink(task.signal->threads, &task);
-  for (auto& [pid, other] : tasks_) {
-    if (other->vfork_parent == &task) other->vfork_parent = nullptr;
-  }
   tasks_.erase(task.pid);
 }
 

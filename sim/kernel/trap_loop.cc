@@ -26,15 +26,57 @@ bool AccessOk(const Task& task, VirtAddr address, uint64_t len_bytes) {
   return len_bytes <= limit && address.value <= limit - len_bytes;
 }
 
+// Where an access to bytes of one page ended.
+struct PageAccess {
+  bool ok = false;
+  bool emulated = false;  // it took effect without memory
+  PhysAddr phys;
+};
+
+void Record(const Trap& trap, Arch arch, TrapRecords& traps) {
+  traps.push_back({trap.address.value, trap.code, arch == Arch::kX86_64 ? x86_64::VectorOf(trap.kind) : 0});
+}
+
+// Translates, faulting in as needed. Into `result` goes what a program's access meets: what the hardware
+// reported, and the signal when it failed.
+PageAccess AccessPage(Kernel& kernel, Task& task, VirtAddr address, Access access, AccessResult& result) {
+  Cpu& cpu = kernel.cpu().Enter(task);
+  int oom = 0;
+  for (int tries = 0; tries < kMaxRetries; ++tries) {
+    const WalkResult walk = cpu.Translate(address, access);
+    if (walk.ok()) return {true, false, walk.phys()};
+    const Trap trap = walk.trap();
+    if (access.IsUser()) Record(trap, kernel.arch(), result.traps);
+    switch (HandleTrap(task, trap, result.signal)) {
+      case TrapVerdict::kRetry:
+        break;
+      case TrapVerdict::kOutOfMemory:
+        // Linux: mm/oom_kill.c pagefault_out_of_memory(): the program tries again, until the OOM killer finds
+        // it.
+        if (++oom < kOomRetries) break;
+        result.signal = {kSigKill, 0, 0, 0, 0, 0};
+        return {};
+      case TrapVerdict::kSignal:
+      case TrapVerdict::kFixup:
+        return {};
+      case TrapVerdict::kEmulated:
+        return {true, true, {}};
+    }
+  }
+  MMSIM_CHECK(false && "a page fault that is handled and comes back");
+  return {};
+}
+
 // Runs `do_page(phys, offset, bytes)` page by page for the kernel's own access; returns how far it came.
 template <typename DoPage>
 uint64_t ForUserPages(Kernel& kernel, Task& task, VirtAddr address, uint64_t len_bytes, AccessKind kind,
                       DoPage do_page) {
   if (task.mm == nullptr || !AccessOk(task, address, len_bytes)) return 0;
   uint64_t done = 0;
+  AccessResult nobodys;
   while (done < len_bytes) {
     const VirtAddr at = address + done;
-    PageAccess page = AccessPage(kernel, task, at, {kind, Privilege::kKernelOnUser}, nullptr);
+    const PageAccess page = AccessPage(kernel, task, at, {kind, Privilege::kKernelOnUser}, nobodys);
     if (!page.ok) break;
     const uint64_t bytes = BytesInPage(at, len_bytes - done);
     do_page(page.phys, done, bytes);
@@ -50,11 +92,8 @@ AccessResult ForProgramPages(Kernel& kernel, Task& task, VirtAddr address, uint6
   AccessResult result;
   while (result.done_bytes < len_bytes) {
     const VirtAddr at = address + result.done_bytes;
-    PageAccess page = AccessPage(kernel, task, at, {kind, Privilege::kUser}, &result.traps);
-    if (!page.ok) {
-      result.signal = page.signal;
-      break;
-    }
+    const PageAccess page = AccessPage(kernel, task, at, {kind, Privilege::kUser}, result);
+    if (!page.ok) break;
     const uint64_t bytes = BytesInPage(at, len_bytes - result.done_bytes);
     if (!page.emulated) do_page(page.phys, result.done_bytes, bytes);
     result.done_bytes += bytes;
@@ -76,38 +115,6 @@ Cpu& TaskCpu::Enter(const Task& task) {
   cpu_.SetRoot(task.mm->pgd, task.mm->asid);
   cpu_.SetPkru(task.pkru);
   return cpu_;
-}
-
-PageAccess AccessPage(Kernel& kernel, Task& task, VirtAddr address, Access access, TrapRecords* traps) {
-  Cpu& cpu = kernel.cpu().Enter(task);
-  int oom = 0;
-  for (int tries = 0; tries < kMaxRetries; ++tries) {
-    const WalkResult walk = cpu.Translate(address, access);
-    if (walk.ok()) return {true, false, walk.phys(), {}};
-    const Trap trap = walk.trap();
-    if (traps != nullptr) {
-      const int vector = kernel.arch() == Arch::kX86_64 ? x86_64::VectorOf(trap.kind) : 0;
-      traps->push_back({trap.address.value, trap.code, vector});
-    }
-    const TrapVerdict verdict = HandleTrap(task, trap);
-    switch (verdict.kind) {
-      case TrapVerdict::Kind::kRetry:
-        break;
-      case TrapVerdict::Kind::kOutOfMemory:
-        // Linux: mm/oom_kill.c pagefault_out_of_memory(): the program tries again, until the OOM killer finds
-        // it.
-        if (++oom >= kOomRetries) return {false, false, {}, {kSigKill, 0, 0, 0, 0, 0}};
-        break;
-      case TrapVerdict::Kind::kSignal:
-        return {false, false, {}, verdict.signal};
-      case TrapVerdict::Kind::kFixup:
-        return {};
-      case TrapVerdict::Kind::kEmulated:
-        return {true, true, {}, {}};
-    }
-  }
-  MMSIM_CHECK(false && "a page fault that is handled and comes back");
-  return {};
 }
 
 AccessResult Kernel::Load(Task& task, VirtAddr address, std::span<uint8_t> bytes) {

@@ -24,15 +24,4 @@ class TaskCpu {
   Cpu cpu_;
 };
 
-// Where an access to bytes of one page ended.
-struct PageAccess {
-  bool ok = false;
-  bool emulated = false;  // it took effect without memory
-  PhysAddr phys;
-  SigInfo signal;  // of a failed access by the program
-};
-
-// Translates, faulting in as needed. `traps` (may be null) gets what the hardware reported.
-PageAccess AccessPage(Kernel& kernel, Task& task, VirtAddr address, Access access, TrapRecords* traps);
-
 }  // namespace mmsim

@@ -13,13 +13,16 @@ void ExitMmap(Mm& mm) {
   MmuNotifierRelease(mm);
   if (mm.vmas.First() == nullptr) return;
   UpdateHiwaterRss(mm);
-  for (Vma& vma : mm.vmas) UnmapPageRange(mm, vma, vma.Range());
-  const VirtRange all{mm.vmas.First()->start, mm.vmas.Last()->end};
-  for (Vma& vma : mm.vmas) {
-    UnlinkAnonVmas(vma);
-    UnlinkFileVma(vma);
+  {
+    MmuGather tlb(mm);
+    for (Vma& vma : mm.vmas) UnmapPageRange(tlb, vma, vma.Range());
+    const VirtRange all{mm.vmas.First()->start, mm.vmas.Last()->end};
+    for (Vma& vma : mm.vmas) {
+      UnlinkAnonVmas(vma);
+      UnlinkFileVma(vma);
+    }
+    FreePageTables(mm, all, VirtAddr(0), VirtAddr(0));
   }
-  FreePageTables(mm, all, VirtAddr(0), VirtAddr(0));
   uint64_t nr_accounted = 0;
   VmaEdit edit(mm);
   while (Vma* vma = mm.vmas.First()) {

@@ -104,9 +104,7 @@ VmFaultResult HandlePteFault(VmFault& vmf) {
   return 0;
 }
 
-VmFaultResult VmfAnonPrepare(VmFault& vmf) {
-  if (vmf.vma.anon_vma != nullptr) [[likely]]
-    return 0;
+VmFaultResult PrepareAnonVma(VmFault& vmf) {
   return AnonVmaPrepare(vmf.vma).ok() ? 0 : kVmFaultOom;
 }
 

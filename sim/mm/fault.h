@@ -49,8 +49,13 @@ struct VmFault {
 
 // fault.cc
 VmFaultResult HandlePteFault(VmFault& vmf);
-// Linux: mm/memory.c __vmf_anon_prepare()
-VmFaultResult VmfAnonPrepare(VmFault& vmf);
+// Linux: mm/memory.c vmf_anon_prepare(), __vmf_anon_prepare()
+VmFaultResult PrepareAnonVma(VmFault& vmf);
+inline VmFaultResult VmfAnonPrepare(VmFault& vmf) {
+  if (vmf.vma.anon_vma != nullptr) [[likely]]
+    return 0;
+  return PrepareAnonVma(vmf);
+}
 // fault_anon.cc
 VmFaultResult DoAnonymousPage(VmFault& vmf);
 // fault_file.cc

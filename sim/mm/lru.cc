@@ -14,7 +14,7 @@ namespace {
 void LruAdd(System& system, Pfn folio) {
   Page& page = system.pages[folio];
   page.Clear(kPgUnevictable);
-  if (page.Has(kPgMlocked)) {
+  if (page.Has(kPgMlocked)) [[unlikely]] {
     page.Clear(kPgActive);
     page.Set(kPgUnevictable);
     system.lru.mlock_count[folio.value] = 0;
@@ -40,29 +40,31 @@ void LruLazyfree(System& system, Pfn folio) {
   page.Clear(kPgActive | kPgReferenced | kPgSwapBacked);
 }
 
-void Move(System& system, FolioBatch& batch, void (*move)(System&, Pfn)) {
+template <void (*kMove)(System&, Pfn)>
+void Move(System& system, FolioBatch& batch) {
   const uint32_t nr = batch.nr;
   batch.nr = 0;
   for (uint32_t i = 0; i < nr; ++i) {
-    move(system, batch.folios[i]);
+    kMove(system, batch.folios[i]);
     PutFolio(system, batch.folios[i]);
   }
 }
 
 // Linux: mm/swap.c folio_batch_add_and_move()
-void AddAndMove(System& system, FolioBatch& batch, Pfn folio, void (*move)(System&, Pfn)) {
+template <void (*kMove)(System&, Pfn)>
+void AddAndMove(System& system, FolioBatch& batch, Pfn folio) {
   Page& page = system.pages[folio];
   ++page.refcount;
   batch.folios[batch.nr++] = folio;
   if (batch.nr == kPagevecSize || page.IsLarge()) [[unlikely]]
-    Move(system, batch, move);
+    Move<kMove>(system, batch);
 }
 
 }  // namespace
 
 void FolioAddLru(System& system, Pfn folio) {
   if (system.lru.in_fault && !system.pages[folio].Has(kPgUnevictable)) system.pages[folio].Set(kPgActive);
-  AddAndMove(system, system.lru.add, folio, LruAdd);
+  AddAndMove<LruAdd>(system, system.lru.add, folio);
 }
 
 void FolioAddLruVma(System& system, Pfn folio, const Vma& vma) {
@@ -76,7 +78,7 @@ void FolioAddLruVma(System& system, Pfn folio, const Vma& vma) {
 void FolioDeactivate(System& system, Pfn folio) {
   const Page& page = system.pages[folio];
   if (page.Has(kPgUnevictable) || !page.Has(kPgLru)) return;
-  AddAndMove(system, system.lru.deactivate, folio, LruDeactivate);
+  AddAndMove<LruDeactivate>(system, system.lru.deactivate, folio);
 }
 
 void FolioMarkLazyfree(System& system, Pfn folio) {
@@ -85,7 +87,7 @@ void FolioMarkLazyfree(System& system, Pfn folio) {
       page.Has(kPgSwapCache | kPgUnevictable)) {
     return;
   }
-  AddAndMove(system, system.lru.lazyfree, folio, LruLazyfree);
+  AddAndMove<LruLazyfree>(system, system.lru.lazyfree, folio);
 }
 
 void FolioMarkAccessed(System& system, Pfn folio) {
@@ -96,9 +98,9 @@ void FolioMarkAccessed(System& system, Pfn folio) {
 void LruAddDrain(System& system) {
   LruBatches& lru = system.lru;
   if (lru.Empty()) return;
-  Move(system, lru.add, LruAdd);
-  Move(system, lru.deactivate, LruDeactivate);
-  Move(system, lru.lazyfree, LruLazyfree);
+  Move<LruAdd>(system, lru.add);
+  Move<LruDeactivate>(system, lru.deactivate);
+  Move<LruLazyfree>(system, lru.lazyfree);
   MlockDrain(system);
 }
 

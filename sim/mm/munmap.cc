@@ -103,10 +103,11 @@ void FreeTablesOf(Mm& mm, const VmaMunmap& vms) {
 void VmsClearPtes(VmaMunmap& vms) {
   if (!vms.clear_ptes) return;
   Mm& mm = vms.mm;
+  MmuGather tlb(mm);
   UpdateHiwaterRss(mm);
   {
     const Invalidation unmap(MmuNotifyEvent::kUnmap, mm, vms.start, vms.end);
-    for (Vma* vma : vms.gathered) UnmapPageRange(mm, *vma, vma->Range());
+    for (Vma* vma : vms.gathered) UnmapPageRange(tlb, *vma, vma->Range());
   }
   FreeTablesOf(mm, vms);
   vms.clear_ptes = false;

@@ -31,14 +31,6 @@ EntryPtr FindEntry(const Mm& mm, VirtAddr address, int level) {
   return entry;
 }
 
-PgProt VmaPageProt(const Vma& vma) {
-  const VmFlags flags = vma.flags;
-  if ((flags & (kVmShared | kVmWrite)) == (kVmShared | kVmWrite) && VmaWantsWritenotify(vma)) {
-    return VmGetPageProt(vma.mm->system.arch, flags & ~kVmShared);
-  }
-  return VmGetPageProt(vma.mm->system.arch, flags);
-}
-
 bool VmaWantsWritenotify(const Vma& vma) {
   if ((vma.flags & (kVmShared | kVmWrite)) != (kVmShared | kVmWrite)) return false;
   if (vma.ops == VmOps::kFile) return true;  // page_mkwrite
@@ -84,9 +76,7 @@ void PmdInstall(Mm& mm, EntryPtr pmd, VirtAddr address, Pfn table, const char* f
   StoreEntry(mm, address, kLevelPmd, pmd, TableEntry(mm.system.arch, table), function);
 }
 
-bool PteAlloc(Mm& mm, EntryPtr pmd, VirtAddr address) {
-  if (*pmd != 0) [[likely]]
-    return true;
+bool PteAllocBelow(Mm& mm, EntryPtr pmd, VirtAddr address) {
   const Pfn table = PteAllocOne(mm);
   if (table.value == 0) return false;
   PmdInstall(mm, pmd, address, table, "pmd_install");

@@ -102,10 +102,16 @@ inline bool IsCowMapping(VmFlags flags) {
   return (flags & (kVmShared | kVmMayWrite)) == kVmMayWrite;
 }
 
-// The protection of new entries. Linux: vma->vm_page_prot as vma_set_page_prot() makes it
-PgProt VmaPageProt(const Vma& vma);
 // Linux: mm/vma.c vma_wants_writenotify()
 bool VmaWantsWritenotify(const Vma& vma);
+// The protection of new entries. Linux: vma->vm_page_prot as vma_set_page_prot() makes it
+inline PgProt VmaPageProt(const Vma& vma) {
+  VmFlags flags = vma.flags;
+  constexpr VmFlags kSharedWrite = kVmShared | kVmWrite;
+  if ((flags & kSharedWrite) == kSharedWrite && VmaWantsWritenotify(vma)) [[unlikely]]
+    flags &= ~kVmShared;
+  return VmGetPageProt(vma.mm->system.arch, flags);
+}
 // Linux: mm/internal.h vma_soft_dirty_enabled()
 inline bool VmaSoftDirtyEnabled(const System& system, const Vma& vma) {
   return system.profile.soft_dirty && !vma.Has(kVmSoftDirty);
@@ -133,8 +139,14 @@ inline EntryPtr AllocPmd(Mm& mm, VirtAddr address) {
   }
   return AllocEntry(mm, address, kLevelPmd);
 }
-// A table of PTEs below an empty PMD; false when memory is short. Linux: pte_alloc(), __pte_alloc()
-bool PteAlloc(Mm& mm, EntryPtr pmd, VirtAddr address);
+// A table of PTEs below the PMD, unless there is one; false when memory is short. Linux: pte_alloc(),
+// __pte_alloc()
+bool PteAllocBelow(Mm& mm, EntryPtr pmd, VirtAddr address);
+inline bool PteAlloc(Mm& mm, EntryPtr pmd, VirtAddr address) {
+  if (*pmd != 0) [[likely]]
+    return true;
+  return PteAllocBelow(mm, pmd, address);
+}
 // A table that no entry points to yet, not counted; Pfn 0 when memory is short. Linux: pte_alloc_one()
 Pfn PteAllocOne(Mm& mm);
 void PteFreeOne(Mm& mm, Pfn table);
@@ -147,10 +159,27 @@ void PmdInstall(Mm& mm, EntryPtr pmd, VirtAddr address, Pfn table, const char* f
 struct ZapDetails {
   bool even_cows = true;  // private copies as well
 };
+// One removal of translations, of one VMA or many: the LRU batches are emptied before it, and after it when
+// it freed pages. Linux: struct mmu_gather, tlb_gather_mmu(), tlb_finish_mmu()
+class MmuGather {
+ public:
+  explicit MmuGather(Mm& mm);
+  ~MmuGather();
+  MmuGather(const MmuGather&) = delete;
+  MmuGather& operator=(const MmuGather&) = delete;
+  void RemovePage() { freed_ = true; }
+  // Linux: mm/mmu_gather.c tlb_flush_mmu()
+  void Flush();
+  Mm& mm() const { return mm_; }
+
+ private:
+  Mm& mm_;
+  bool freed_ = false;
+};
 // Removes the translations of [range) inside `vma`, drops the frames' references and counters, flushes the
 // TLB. The tables stay, and no notifier is told: that is the caller's to do. Linux: mm/memory.c
 // unmap_page_range()
-void UnmapPageRange(Mm& mm, Vma& vma, VirtRange range, ZapDetails details = {});
+void UnmapPageRange(MmuGather& tlb, Vma& vma, VirtRange range, ZapDetails details = {});
 // The same, and notifiers are told. Linux: mm/memory.c zap_page_range_single()
 void ZapPageRangeSingle(Vma& vma, VirtRange range, ZapDetails details = {});
 

@@ -6,6 +6,7 @@
 // rss. Not modelled: gathering frames until the TLB was flushed (nothing else runs in between), uffd-wp
 // markers.
 #include <array>
+#include <utility>
 
 #include "sim/mm/fault.h"
 #include "sim/mm/folio.h"
@@ -20,13 +21,14 @@ namespace mmsim {
 namespace {
 
 struct Zap {
+  MmuGather& tlb;
   Mm& mm;
   System& system;
   Vma& vma;
   const Arch arch;
   const ZapDetails details;
   std::array<int64_t, static_cast<size_t>(RssType::kCount)> rss{};
-  bool freed = false;
+  bool force_flush = false;  // a dirty page of a file was unmapped
 };
 
 // Linux: mm/memory.c zap_present_ptes()
@@ -43,13 +45,16 @@ void ZapPresentPte(Zap& z, VirtAddr address, EntryPtr pte, Pte ptent) {
   StorePte(z.mm, address, pte, Pte{0}, "zap_pte_range");
   --z.rss[static_cast<size_t>(RssTypeOf(record))];
   if (!anon) {
-    if (PteDirty(z.arch, ptent)) z.system.pages[folio].Set(kPgDirty);
+    if (PteDirty(z.arch, ptent)) {
+      z.system.pages[folio].Set(kPgDirty);
+      z.force_flush = true;  // tlb_delay_rmap()
+    }
     if (PteYoung(z.arch, ptent) && !z.vma.Has(kVmSeqRead | kVmRandRead)) FolioMarkAccessed(z.system, folio);
   }
   FolioRemoveRmapPte(z.system, page, z.vma);
   if (record.Has(kPgSwapCache)) [[unlikely]]
     FreeSwapCache(z.system, folio);
-  z.freed = true;
+  z.tlb.RemovePage();
   PutFolio(z.system, folio);
 }
 
@@ -72,6 +77,10 @@ void ZapPteRange(Zap& z, EntryPtr pmd, VirtAddr address, VirtAddr end) {
       ZapSwapPte(z, address, pte, ptent);
     }
   }
+  if (z.force_flush) [[unlikely]] {
+    z.tlb.Flush();
+    z.force_flush = false;
+  }
 }
 
 // Linux: mm/memory.c zap_pmd_range()
@@ -83,7 +92,7 @@ void ZapPmdRange(Zap& z, EntryPtr pud, VirtAddr address, VirtAddr end) {
     if (!PmdIsTable(z.system, pmd)) {
       if (next - address == kPmdSize) {
         ZapHugePmd(z.vma, pmd, address);
-        z.freed = true;
+        z.tlb.RemovePage();
         continue;
       }
       SplitHugePmd(z.vma, pmd, address);
@@ -108,12 +117,24 @@ void ZapRange(Zap& z, EntryPtr entry, int level, VirtAddr address, VirtAddr end)
 
 }  // namespace
 
-void UnmapPageRange(Mm& mm, Vma& vma, VirtRange range, ZapDetails details) {
+MmuGather::MmuGather(Mm& mm) : mm_(mm) {
+  LruAddDrain(mm.system);
+}
+
+void MmuGather::Flush() {
+  if (std::exchange(freed_, false)) LruAddDrain(mm_.system);  // free_pages_and_swap_cache() begins with it
+}
+
+MmuGather::~MmuGather() {
+  Flush();
+}
+
+void UnmapPageRange(MmuGather& tlb, Vma& vma, VirtRange range, ZapDetails details) {
+  Mm& mm = tlb.mm();
   range.start = std::max<VirtAddr>(range.start, vma.start);
   range.end = std::min<VirtAddr>(range.end, vma.end);
   if (range.Empty()) return;
-  LruAddDrain(mm.system);
-  Zap z{.mm = mm, .system = mm.system, .vma = vma, .arch = mm.system.arch, .details = details};
+  Zap z{.tlb = tlb, .mm = mm, .system = mm.system, .vma = vma, .arch = mm.system.arch, .details = details};
   EntryPtr pgd = PgdEntry(mm, range.start);
   for (VirtAddr address = range.start, next; address != range.end; address = next, ++pgd) {
     next = LevelEnd(address, range.end, kLevelPgd);
@@ -121,14 +142,13 @@ void UnmapPageRange(Mm& mm, Vma& vma, VirtRange range, ZapDetails details) {
   }
   for (size_t i = 0; i < z.rss.size(); ++i) mm.rss[i] += z.rss[i];
   FlushTlbRange(mm, range);
-  // free_pages_and_swap_cache() begins with it.
-  if (z.freed) LruAddDrain(mm.system);
 }
 
 // Linux: mm/memory.c zap_page_range_single()
 void ZapPageRangeSingle(Vma& vma, VirtRange range, ZapDetails details) {
+  MmuGather tlb(*vma.mm);
   const Invalidation clear(MmuNotifyEvent::kClear, *vma.mm, range.start, range.end);
-  UnmapPageRange(*vma.mm, vma, range, details);
+  UnmapPageRange(tlb, vma, range, details);
 }
 
 }  // namespace mmsim

@@ -10,8 +10,6 @@
 namespace mmsim {
 namespace {
 
-using Kind = TrapVerdict::Kind;
-
 // Linux: arch/arm64/include/asm/uaccess.h untagged_addr(): the top byte of a user address is ignored.
 VirtAddr UntaggedAddr(uint64_t far) {
   const int64_t extended = static_cast<int64_t>(far << 8) >> 8;
@@ -40,14 +38,15 @@ uint64_t ThreadEsr(VirtAddr address, uint32_t esr) {
   return class_and_il | arm64::kFscTranslation;
 }
 
-TrapVerdict BadArea(const Trap& trap, int signo, int si_code) {
-  if (!IsUserMode(trap)) return {Kind::kFixup, {}};
+TrapVerdict BadArea(const Trap& trap, int signo, int si_code, SigInfo& signal) {
+  if (!IsUserMode(trap)) return TrapVerdict::kFixup;
   const VirtAddr address = UntaggedAddr(trap.address.value);
-  return {Kind::kSignal, {signo, si_code, trap.address.value, 0, ThreadEsr(address, trap.code), 0}};
+  signal = {signo, si_code, trap.address.value, 0, ThreadEsr(address, trap.code), 0};
+  return TrapVerdict::kSignal;
 }
 
 // Linux: arch/arm64/mm/fault.c do_page_fault()
-TrapVerdict DoPageFault(Task& task, const Trap& trap) {
+TrapVerdict DoPageFault(Task& task, const Trap& trap, SigInfo& signal) {
   const VirtAddr address = UntaggedAddr(trap.address.value);
   FaultFlags flags = IsUserMode(trap) ? kFaultUser : 0;
   VmFlags wanted;
@@ -61,35 +60,37 @@ TrapVerdict DoPageFault(Task& task, const Trap& trap) {
     wanted = kVmRead | kVmWrite | kVmExec;
   }
   Vma* vma = FindVmaOrGrow(task, address);
-  if (vma == nullptr) return BadArea(trap, kSigSegv, kSegvMaperr);
-  if (!vma->Has(wanted)) return BadArea(trap, kSigSegv, kSegvAccerr);
+  if (vma == nullptr) return BadArea(trap, kSigSegv, kSegvMaperr, signal);
+  if (!vma->Has(wanted)) return BadArea(trap, kSigSegv, kSegvAccerr, signal);
   const VmFaultResult fault = HandleMmFault(*vma, address, flags);
-  if (!(fault & kVmFaultError)) return {};
-  if (!IsUserMode(trap)) return {Kind::kFixup, {}};
-  if (fault & kVmFaultOom) return {Kind::kOutOfMemory, {}};
-  if (fault & kVmFaultSigbus) return BadArea(trap, kSigBus, kBusAdrerr);
-  return BadArea(trap, kSigSegv, kSegvMaperr);
+  if (!(fault & kVmFaultError)) [[likely]]
+    return TrapVerdict::kRetry;
+  if (!IsUserMode(trap)) return TrapVerdict::kFixup;
+  if (fault & kVmFaultOom) return TrapVerdict::kOutOfMemory;
+  if (fault & kVmFaultSigbus) return BadArea(trap, kSigBus, kBusAdrerr, signal);
+  return BadArea(trap, kSigSegv, kSegvMaperr, signal);
 }
 
 }  // namespace
 
 // The table fault_info[] by the fault's status code. Linux: arch/arm64/mm/fault.c do_mem_abort(),
 // do_sp_pc_abort()
-TrapVerdict HandleTrapArm64(Task& task, const Trap& trap) {
+TrapVerdict HandleTrapArm64(Task& task, const Trap& trap, SigInfo& signal) {
   switch (trap.kind) {
     case TrapKind::kAlignment:
-      if (!IsUserMode(trap)) return {Kind::kFixup, {}};
-      return {Kind::kSignal, {kSigBus, kBusAdraln, trap.address.value, 0, trap.code, 0}};
+      if (!IsUserMode(trap)) return TrapVerdict::kFixup;
+      signal = {kSigBus, kBusAdraln, trap.address.value, 0, trap.code, 0};
+      return TrapVerdict::kSignal;
     case TrapKind::kTranslation:
-      if (!IsTtbr0Addr(UntaggedAddr(trap.address.value))) return BadArea(trap, kSigSegv, kSegvMaperr);
-      return DoPageFault(task, trap);
+      if (!IsTtbr0Addr(UntaggedAddr(trap.address.value))) return BadArea(trap, kSigSegv, kSegvMaperr, signal);
+      return DoPageFault(task, trap, signal);
     case TrapKind::kPermission:
     case TrapKind::kAccessFlag:
-      return DoPageFault(task, trap);
+      return DoPageFault(task, trap, signal);
     default:
       MMSIM_CHECK(false && "a fault that only corrupt tables make");
   }
-  return {};
+  return TrapVerdict::kFixup;
 }
 
 }  // namespace mmsim

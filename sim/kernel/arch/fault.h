@@ -11,21 +11,20 @@
 
 namespace mmsim {
 
-struct TrapVerdict {
-  enum class Kind : uint8_t {
-    kRetry,        // the fault was handled: do the access again
-    kOutOfMemory,  // the same, but nothing was done for want of memory: the OOM killer's turn
-    kSignal,       // the program gets `signal`
-    kFixup,        // the kernel's own access fails: -EFAULT
-    kEmulated,     // the access was carried out without memory (a call into [vsyscall])
-  } kind = Kind::kRetry;
-  SigInfo signal;
+enum class TrapVerdict : uint8_t {
+  kRetry,        // the fault was handled: do the access again
+  kOutOfMemory,  // the same, but nothing was done for want of memory: the OOM killer's turn
+  kSignal,       // the program gets a signal
+  kFixup,        // the kernel's own access fails: -EFAULT
+  kEmulated,     // the access was carried out without memory (a call into [vsyscall])
 };
 
-TrapVerdict HandleTrapX86(Task& task, const Trap& trap);
-TrapVerdict HandleTrapArm64(Task& task, const Trap& trap);
-inline TrapVerdict HandleTrap(Task& task, const Trap& trap) {
-  return task.mm->system.arch == Arch::kX86_64 ? HandleTrapX86(task, trap) : HandleTrapArm64(task, trap);
+// `signal` is written if there is one, and left alone else.
+TrapVerdict HandleTrapX86(Task& task, const Trap& trap, SigInfo& signal);
+TrapVerdict HandleTrapArm64(Task& task, const Trap& trap, SigInfo& signal);
+inline TrapVerdict HandleTrap(Task& task, const Trap& trap, SigInfo& signal) {
+  return task.mm->system.arch == Arch::kX86_64 ? HandleTrapX86(task, trap, signal)
+                                               : HandleTrapArm64(task, trap, signal);
 }
 
 // The VMA of `address`, after a stack below which it lies has grown to it; null: none. Linux: mm/memory.c

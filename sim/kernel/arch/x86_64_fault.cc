@@ -10,14 +10,13 @@
 namespace mmsim {
 namespace {
 
-using Kind = TrapVerdict::Kind;
-
 // One trap under way: the locals of do_user_addr_fault().
 struct X86Fault {
   Task& task;
   VirtAddr address;
   uint32_t error_code;
   bool user_mode;
+  SigInfo& signal;
 };
 
 bool IsVsyscall(VirtAddr address) {
@@ -37,10 +36,15 @@ SigInfo ArchSignal(const X86Fault& f, int signo, int code, int pkey) {
   return {signo, code, f.address.value, pkey, error_code, x86_64::kVectorPageFault};
 }
 
+TrapVerdict Signal(const X86Fault& f, const SigInfo& signal) {
+  if (!f.user_mode) return TrapVerdict::kFixup;
+  f.signal = signal;
+  return TrapVerdict::kSignal;
+}
+
 // Linux: arch/x86/mm/fault.c __bad_area_nosemaphore()
 TrapVerdict BadArea(const X86Fault& f, int si_code, int pkey = 0) {
-  if (!f.user_mode) return {Kind::kFixup, {}};
-  return {Kind::kSignal, ArchSignal(f, kSigSegv, si_code, pkey)};
+  return Signal(f, ArchSignal(f, kSigSegv, si_code, pkey));
 }
 
 int VmaPkey(const Vma& vma) {
@@ -78,19 +82,17 @@ bool AccessError(const X86Fault& f, const Vma& vma) {
 TrapVerdict EmulateVsyscall(const X86Fault& f) {
   constexpr uint64_t kEntrySize = 1024, kEntries = 3;
   const uint64_t offset = f.address.PageOffset();
-  if (offset % kEntrySize == 0 && offset / kEntrySize < kEntries) return {Kind::kEmulated, {}};
+  if (offset % kEntrySize == 0 && offset / kEntrySize < kEntries) return TrapVerdict::kEmulated;
   // force_sig(SIGSEGV): no address and no code of its own.
-  return {Kind::kSignal, {kSigSegv, kSiKernel, 0, 0, 0, 0}};
+  return Signal(f, {kSigSegv, kSiKernel, 0, 0, 0, 0});
 }
 
 // Linux: arch/x86/mm/fault.c do_user_addr_fault(), from `done` on
 TrapVerdict FaultDone(const X86Fault& f, VmFaultResult fault) {
-  if (!(fault & kVmFaultError)) return {};
-  if (fault & kVmFaultOom) return {f.user_mode ? Kind::kOutOfMemory : Kind::kFixup, {}};
-  if (fault & kVmFaultSigbus) {
-    if (!f.user_mode) return {Kind::kFixup, {}};
-    return {Kind::kSignal, ArchSignal(f, kSigBus, kBusAdrerr, 0)};
-  }
+  if (!(fault & kVmFaultError)) [[likely]]
+    return TrapVerdict::kRetry;
+  if (fault & kVmFaultOom) return f.user_mode ? TrapVerdict::kOutOfMemory : TrapVerdict::kFixup;
+  if (fault & kVmFaultSigbus) return Signal(f, ArchSignal(f, kSigBus, kBusAdrerr, 0));
   return BadArea(f, kSegvMaperr);
 }
 
@@ -112,14 +114,12 @@ TrapVerdict DoUserAddrFault(const X86Fault& f) {
 }  // namespace
 
 // Linux: arch/x86/mm/fault.c exc_page_fault(), arch/x86/kernel/traps.c exc_general_protection()
-TrapVerdict HandleTrapX86(Task& task, const Trap& trap) {
-  const bool user_mode = trap.access.IsUser();
+TrapVerdict HandleTrapX86(Task& task, const Trap& trap, SigInfo& signal) {
+  const X86Fault f{task, trap.address, trap.code, trap.access.IsUser(), signal};
   if (trap.kind == TrapKind::kNonCanonical) {
-    if (!user_mode) return {Kind::kFixup, {}};
-    return {Kind::kSignal, {kSigSegv, kSiKernel, 0, 0, 0, x86_64::kVectorGeneralProtection}};
+    return Signal(f, {kSigSegv, kSiKernel, 0, 0, 0, x86_64::kVectorGeneralProtection});
   }
   MMSIM_CHECK(!(trap.code & x86_64::kErrorReserved));  // pgtable_bad(): the tables are corrupt
-  const X86Fault f{task, trap.address, trap.code, user_mode};
   if (FaultInKernelSpace(trap.address)) return BadArea(f, kSegvMaperr);
   return DoUserAddrFault(f);
 }
