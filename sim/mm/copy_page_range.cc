@@ -8,6 +8,7 @@
 // modelled: device memory, uffd-wp, hardware poison.
 #include <optional>
 
+#include "sim/mm/arch/for_arch.h"
 #include "sim/mm/decision.h"
 #include "sim/mm/folio.h"
 #include "sim/mm/huge_memory.h"
@@ -58,8 +59,9 @@ bool CopyPresentPage(Copy& c, EntryPtr dst_pte, Pfn page, VirtAddr address) {
 }
 
 // Linux: mm/memory.c copy_present_ptes(), __copy_present_ptes(); false when memory is short.
+template <Arch kArch>
 bool CopyPresentPte(Copy& c, EntryPtr dst_pte, EntryPtr src_pte, Pte pte, VirtAddr address) {
-  const Pfn page = VmNormalPage(c.system, pte);
+  const Pfn page = VmNormalPage(kArch, pte);
   if (page.value != 0) {
     const Pfn folio = c.system.pages.HeadOf(page);
     const Page& record = c.system.pages[folio];
@@ -74,26 +76,27 @@ bool CopyPresentPte(Copy& c, EntryPtr dst_pte, EntryPtr src_pte, Pte pte, VirtAd
     GetFolio(c.system, folio);
     ++c.rss[static_cast<size_t>(RssTypeOf(record))];
   }
-  if (c.is_cow && PteWrite(c.arch, pte)) {
-    pte = PteWrProtect(c.arch, pte);
+  if (c.is_cow && PteWrite(kArch, pte)) {
+    pte = PteWrProtect(kArch, pte);
     StorePte(c.src, address, src_pte, pte, "__copy_present_ptes");
   }
-  if (c.src_vma.Has(kVmShared)) pte = PteMkClean(c.arch, pte);
-  StorePte(c.dst, address, dst_pte, PteMkOld(c.arch, pte), "__copy_present_ptes");
+  if (c.src_vma.Has(kVmShared)) pte = PteMkClean(kArch, pte);
+  StorePte(c.dst, address, dst_pte, PteMkOld(kArch, pte), "__copy_present_ptes");
   return true;
 }
 
 // Linux: mm/memory.c copy_pte_range()
+template <Arch kArch>
 bool CopyPteRange(Copy& c, EntryPtr dst_pmd, EntryPtr src_pmd, VirtAddr address, VirtAddr end) {
   if (!PteAlloc(c.dst, dst_pmd, address)) return false;
   EntryPtr dst_pte = Descend(c.system, dst_pmd, address, kLevelPte);
   EntryPtr src_pte = Descend(c.system, src_pmd, address, kLevelPte);
   for (; address != end; address += kPageSize, ++dst_pte, ++src_pte) {
     const Pte pte = ReadEntry(src_pte);
-    if (PteNone(c.arch, pte)) continue;
-    if (!PtePresent(c.arch, pte)) {
+    if (PteNone(kArch, pte)) continue;
+    if (!PtePresent(kArch, pte)) {
       CopyNonpresentPte(c, dst_pte, src_pte, pte, address);
-    } else if (!CopyPresentPte(c, dst_pte, src_pte, pte, address)) {
+    } else if (!CopyPresentPte<kArch>(c, dst_pte, src_pte, pte, address)) {
       return false;
     }
   }
@@ -113,7 +116,9 @@ bool CopyPmdRange(Copy& c, EntryPtr src_pud, VirtAddr address, VirtAddr end) {
       if (!copied.ok()) return false;
       if (*copied) continue;
     }
-    if (!CopyPteRange(c, dst_pmd, src_pmd, address, next)) return false;
+    const bool copied =
+        ForArch(c.arch, [&](auto arch) { return CopyPteRange<arch()>(c, dst_pmd, src_pmd, address, next); });
+    if (!copied) return false;
   }
   return true;
 }

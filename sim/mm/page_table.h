@@ -87,8 +87,11 @@ EntryPtr FindEntry(const Mm& mm, VirtAddr address, int level);
 
 // The frame that a PTE of `vma` maps as a normal page; Pfn 0 for the zero page and for special mappings.
 // Linux: mm/memory.c vm_normal_page()
+inline Pfn VmNormalPage(Arch arch, Pte pte) {
+  return PteSpecial(arch, pte) ? Pfn(0) : PtePfn(arch, pte);
+}
 inline Pfn VmNormalPage(const System& system, Pte pte) {
-  return PteSpecial(system.arch, pte) ? Pfn(0) : PtePfn(system.arch, pte);
+  return VmNormalPage(system.arch, pte);
 }
 // The same of a huge PMD: Pfn 0 for the huge zero page. Linux: vm_normal_page_pmd()
 inline Pfn VmNormalPagePmd(const System& system, Pte pmd) {

@@ -8,6 +8,7 @@
 #include <array>
 #include <utility>
 
+#include "sim/mm/arch/for_arch.h"
 #include "sim/mm/fault.h"
 #include "sim/mm/folio.h"
 #include "sim/mm/huge_memory.h"
@@ -32,8 +33,9 @@ struct Zap {
 };
 
 // Linux: mm/memory.c zap_present_ptes()
+template <Arch kArch>
 void ZapPresentPte(Zap& z, VirtAddr address, EntryPtr pte, Pte ptent) {
-  const Pfn page = VmNormalPage(z.system, ptent);
+  const Pfn page = VmNormalPage(kArch, ptent);
   if (page.value == 0) {
     StorePte(z.mm, address, pte, Pte{0}, "zap_pte_range");
     return;
@@ -45,11 +47,11 @@ void ZapPresentPte(Zap& z, VirtAddr address, EntryPtr pte, Pte ptent) {
   StorePte(z.mm, address, pte, Pte{0}, "zap_pte_range");
   --z.rss[static_cast<size_t>(RssTypeOf(record))];
   if (!anon) {
-    if (PteDirty(z.arch, ptent)) {
+    if (PteDirty(kArch, ptent)) {
       z.system.pages[folio].Set(kPgDirty);
       z.force_flush = true;  // tlb_delay_rmap()
     }
-    if (PteYoung(z.arch, ptent) && !z.vma.Has(kVmSeqRead | kVmRandRead)) FolioMarkAccessed(z.system, folio);
+    if (PteYoung(kArch, ptent) && !z.vma.Has(kVmSeqRead | kVmRandRead)) FolioMarkAccessed(z.system, folio);
   }
   FolioRemoveRmapPte(z.system, page, z.vma);
   if (record.Has(kPgSwapCache)) [[unlikely]]
@@ -66,13 +68,14 @@ void ZapSwapPte(Zap& z, VirtAddr address, EntryPtr pte, Pte ptent) {
   z.system.swap->FreeAndCache(PteSwap(z.arch, ptent).offset);
 }
 
+template <Arch kArch>
 void ZapPteRange(Zap& z, EntryPtr pmd, VirtAddr address, VirtAddr end) {
   EntryPtr pte = Descend(z.system, pmd, address, kLevelPte);
   for (; address != end; address += kPageSize, ++pte) {
     const Pte ptent = ReadEntry(pte);
-    if (PteNone(z.arch, ptent)) continue;
-    if (PtePresent(z.arch, ptent)) {
-      ZapPresentPte(z, address, pte, ptent);
+    if (PteNone(kArch, ptent)) continue;
+    if (PtePresent(kArch, ptent)) {
+      ZapPresentPte<kArch>(z, address, pte, ptent);
     } else {
       ZapSwapPte(z, address, pte, ptent);
     }
@@ -98,7 +101,7 @@ void ZapPmdRange(Zap& z, EntryPtr pud, VirtAddr address, VirtAddr end) {
       SplitHugePmd(z.vma, pmd, address);
       if (*pmd == 0) continue;
     }
-    ZapPteRange(z, pmd, address, next);
+    ForArch(z.arch, [&](auto arch) { ZapPteRange<arch()>(z, pmd, address, next); });
   }
 }
 
