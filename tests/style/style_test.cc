@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Style as a test: who may include whom, sizes of files and functions, a README in every room, licence lines,
-// no file that nothing includes, and citations of kernel functions that exist in the pinned source tree.
+// no file that nothing includes, deliberate faults that still apply, and citations of kernel functions that
+// exist in the pinned source tree.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -179,6 +180,18 @@ TEST(Style, SourcesAreFormatted) {
     for (const fs::path& path : Sources(folder, {".h", ".cc"})) command += " '" + path.string() + "'";
   }
   EXPECT_EQ(std::system(command.c_str()), 0) << "clang-format -i mends it";
+}
+
+// A fault that no longer fits the sources would go unnoticed until somebody runs them all.
+TEST(Style, DeliberateFaultsApply) {
+  ASSERT_EQ(std::system("command -v patch >/dev/null"), 0) << "apt-get install patch";
+  const std::vector<fs::path> faults = Sources("tests/mutants", {".patch"});
+  EXPECT_FALSE(faults.empty());
+  for (const fs::path& fault : faults) {
+    const std::string command =
+        "cd '" + kRoot.string() + "' && patch --dry-run --silent --fuzz=0 -p1 <'" + fault.string() + "'";
+    EXPECT_EQ(std::system(command.c_str()), 0) << fault.string();
+  }
 }
 
 TEST(Style, NothingUnfinishedAndNoPathOfAMachine) {
