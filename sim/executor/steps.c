@@ -189,7 +189,7 @@ static int ReachesOthers(uint64_t number) {
 // Of memory that no victim maps: shared memory, the swap cache.
 static int MovesSwap(uint64_t number) {
   return number == __NR_madvise || number == __NR_fallocate || number == __NR_sendfile ||
-         number == __NR_shmctl || number == __NR_mincore;
+         number == __NR_shmctl;
 }
 
 static int Call(void) {

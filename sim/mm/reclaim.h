@@ -11,9 +11,9 @@
 
 namespace mmsim {
 
-// Writes each page to swap, or drops it where it can be had again, if nobody keeps it; a huge one page by
-// page, or none of it. They are off the LRU lists, and the caller's references are consumed. Linux:
-// mm/vmscan.c reclaim_pages()
+// Writes each page to swap, or drops it where it can be had again, if nobody keeps it; a huge one in one
+// piece where swap has room for that, else page by page. They are off the LRU lists, and the caller's
+// references are consumed. Linux: mm/vmscan.c reclaim_pages()
 void ReclaimPages(System& system, const std::vector<Pfn>& folios);
 // Removes every entry that maps the folio, having split huge ones. True when none is left. Linux: mm/rmap.c
 // try_to_unmap()

@@ -50,7 +50,8 @@ while [ "$total" -lt "$steps" ] && [ "$status" -ne 2 ]; do
   done
   for _ in 1 2; do # a guest may not boot in time where much else goes on
     code=0
-    "$mmsim" compare --with patched --arch "$archs" --smaps-every "$smaps_every" --differences "$here/differences.md" "$folder" >"$folder/said" || code=$?
+    "$mmsim" compare --with patched --arch "$archs" --smaps-every "$smaps_every" --differences "$here/differences.md" \
+      "$folder" >"$folder/said" || code=$?
     [ "$code" -gt 1 ] || break
   done
   read -r compared found < <(sed -n 's/^\([0-9]*\) steps compared, \([0-9]*\) differences$/\1 \2/p' "$folder/said") || true
