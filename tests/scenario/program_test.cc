@@ -16,14 +16,14 @@ struct Made {
   absl::Status status;
 };
 
-Made Make(const std::string& text, Arch arch = Arch::kX86_64) {
+Made Make(const std::string& text, Arch arch = Arch::kX86_64, uint32_t smaps_every = 1) {
   Made made;
   auto scenario = Scenario::FromText(text, "t.scn");
   EXPECT_TRUE(scenario.ok()) << scenario.status();
   if (!scenario.ok()) return made;
   made.scenario = *std::move(scenario);
   absl::StatusOr<ScenarioProgram> program =
-      MakeProgram(*made.scenario, {.arch = arch, .modelled_only = true});
+      MakeProgram(*made.scenario, {.arch = arch, .smaps_every = smaps_every, .modelled_only = true});
   made.status = program.status();
   if (program.ok()) made.program = *std::move(program);
   return made;
@@ -108,6 +108,18 @@ TEST(Program, ForkIsCloneWhereThereIsNoFork) {
   EXPECT_EQ(fork.args[0].value, 17u);
   EXPECT_EQ(fork.child, 101u);
   EXPECT_EQ(m.program.program.steps[2].args[0].value, 0x4111u);
+}
+
+TEST(Program, SmapsAfterSoManyStepsAndAfterTheLast) {
+  std::string text;
+  for (int i = 0; i < 7; ++i) text += "100 load(0x10000000, 1) = ?\n";
+  const Made m = Make(text, Arch::kX86_64, /*smaps_every=*/3);
+  ASSERT_TRUE(m.status.ok()) << m.status;
+  std::string observed;
+  for (const guest::Step& step : m.program.program.steps) {
+    observed += step.observe == 0 ? '-' : (step.observe & OBSERVE_SMAPS) != 0 ? 's' : '.';
+  }
+  EXPECT_EQ(observed, "-..s..ss");  // the spawn, then the loads
 }
 
 TEST(Program, WhichKernelCanCarryItOut) {
