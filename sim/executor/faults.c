@@ -32,7 +32,9 @@ static long EventNumber(const char* path) {
 }
 
 int FaultsThere(void) {
-  return ARCH_FAULT_TRACEPOINTS && EventNumber(EVENTS "page_fault_user/id") > 0;
+  static int there = -1;
+  if (there < 0) there = ARCH_FAULT_TRACEPOINTS && EventNumber(EVENTS "page_fault_user/id") > 0;
+  return there;
 }
 
 static long OpenEvent(long number) {
