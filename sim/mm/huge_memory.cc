@@ -74,14 +74,15 @@ void SplitHugeZeroPmd(Vma& vma, EntryPtr pmd, VirtAddr haddr) {
   StoreEntry(mm, haddr, kLevelPmd, pmd, TableEntry(system.arch, table), "__split_huge_zero_page_pmd");
 }
 
-// The entry from which the 512 of a split are made. Linux: the middle of __split_huge_pmd_locked()
-Pte SplitEntry(const Vma& vma, Arch arch, Pfn page, Pte pmd) {
+// The entry from which the 512 of a split are made; a frozen one as it is when the migration entry has gone
+// again. Linux: the middle of __split_huge_pmd_locked(), mm/migrate.c remove_migration_pte()
+Pte SplitEntry(const Vma& vma, Arch arch, Pfn page, Pte pmd, bool freeze) {
   Pte entry = PfnPte(arch, page, VmaPageProt(vma));
   if (PteWrite(arch, pmd)) entry = PteMkWrite(arch, entry);
   if (!PteYoung(arch, pmd)) entry = PteMkOld(arch, entry);
   if (PteDirty(arch, pmd)) entry = PteMkDirty(arch, entry);
-  if (PteSoftDirty(arch, pmd)) entry = PteMkSoftDirty(arch, entry);
-  return entry;
+  if (PteSoftDirty(arch, pmd)) return PteMkSoftDirty(arch, entry);
+  return freeze ? PteClearSoftDirty(arch, entry) : entry;
 }
 
 }  // namespace
@@ -185,8 +186,8 @@ void HugePmdSetAccessed(VmFault& vmf) {
   if (vmf.IsWrite()) FlushTlbPmd(vmf.mm, haddr);
 }
 
-// Linux: mm/huge_memory.c __split_huge_pmd(), __split_huge_pmd_locked() without freezing
-void SplitHugePmd(Vma& vma, EntryPtr pmd, VirtAddr address) {
+// Linux: mm/huge_memory.c __split_huge_pmd(), __split_huge_pmd_locked()
+void SplitHugePmd(Vma& vma, EntryPtr pmd, VirtAddr address, bool freeze) {
   Mm& mm = *vma.mm;
   System& system = mm.system;
   const Arch arch = system.arch;
@@ -209,7 +210,7 @@ void SplitHugePmd(Vma& vma, EntryPtr pmd, VirtAddr address) {
     if (exclusive) system.pages[folio + i].Set(kPgAnonExclusive);
   }
   const Pfn table = WithdrawTable(mm, pmd);
-  StorePtes(mm, haddr, EntryIn(system, table, haddr, kLevelPte), SplitEntry(vma, arch, folio, old),
+  StorePtes(mm, haddr, EntryIn(system, table, haddr, kLevelPte), SplitEntry(vma, arch, folio, old, freeze),
             kHugePages, "__split_huge_pmd_locked");
   RemoveRmapPmd(system, folio, vma);
   StoreEntry(mm, haddr, kLevelPmd, pmd, TableEntry(arch, table), "__split_huge_pmd_locked");

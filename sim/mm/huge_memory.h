@@ -25,8 +25,10 @@ inline bool ThpVmaSuitable(const Vma& vma, VirtAddr haddr) {
 }
 
 // The 2 MiB of `address` become 512 PTEs of the same frames; the huge zero page's become zero pages.
-// Precondition: *pmd is huge. Linux: mm/huge_memory.c __split_huge_pmd()
-void SplitHugePmd(Vma& vma, EntryPtr pmd, VirtAddr address);
+// `freeze`: on the way to a split of the folio, by migration entries, whose soft-dirty bit is the PMD's; else
+// a dirty PMD's entries are soft-dirty, too. Precondition: *pmd is huge. Linux: mm/huge_memory.c
+// __split_huge_pmd()
+void SplitHugePmd(Vma& vma, EntryPtr pmd, VirtAddr address, bool freeze = false);
 // Linux: mm/huge_memory.c zap_huge_pmd(), the TLB aside
 void ZapHugePmd(Vma& vma, EntryPtr pmd, VirtAddr address);
 // Fork: false when the PMD was split instead and the PTEs are to be copied, ENOMEM when there was no memory.

@@ -60,7 +60,7 @@ bool SplitFolio(System& system, Pfn folio) {
   MMSIM_CHECK(head.IsLarge());
   if (!CanSplitFolio(system, folio)) return false;
   for (const Mapping& m : FindMappings(system, folio)) {
-    if (m.level == kLevelPmd) SplitHugePmd(*m.vma, m.entry, m.address);
+    if (m.level == kLevelPmd) SplitHugePmd(*m.vma, m.entry, m.address, /*freeze=*/true);
   }
   const std::vector<Mapping> mappings = FindMappings(system, folio);
   for (const Mapping& m : mappings) {
