@@ -2,7 +2,6 @@
 #include "sim/cli/reference.h"
 
 #include "fmt/format.h"
-#include "sim/guest/patched.h"
 
 namespace mmsim::cli {
 
@@ -12,14 +11,16 @@ void AddReferenceOptions(CLI::App& command, ReferenceChoice* choice) {
                   "packaged: Debian's 6.12; patched: the one with the shadowpt calls (tests/differential)")
       ->check(CLI::IsMember({"packaged", "patched"}))
       ->capture_default_str();
-  command.add_option("--mutant", choice->mutant,
+  command.add_flag("--debug", choice->variant.debug,
+                   "with the patched kernel, built with lockdep, KASAN and other checks (much slower)");
+  command.add_option("--mutant", choice->variant.mutant,
                      "with the patched kernel, broken on purpose: a file of tests/differential/mutants");
 }
 
 absl::StatusOr<scenario::Reference> Boot(Arch arch, const ReferenceChoice& choice) {
   if (!choice.patched()) return scenario::BootReference(arch);
   const absl::StatusOr<std::string> image = guest::PatchedKernel(
-      arch, choice.mutant, [](std::string_view line) { fmt::print(stderr, "{}\n", line); });
+      arch, choice.variant, [](std::string_view line) { fmt::print(stderr, "{}\n", line); });
   if (!image.ok()) return image.status();
   return scenario::BootReference(arch, *image);
 }

@@ -48,7 +48,7 @@ struct Options {
 struct Ending {
   enum Kind {
     kDone,      // every step was reported
-    kPanicked,  // the guest ended while it carried out `step`
+    kPanicked,  // the guest ended, or its kernel complained, while it carried out `step`
     kHung,      // nothing came back for step_timeout; `step` was being carried out
   };
   Kind kind = kDone;

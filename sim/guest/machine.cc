@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <iterator>
@@ -65,7 +66,7 @@ std::vector<std::string> CommandLine(const Options& options, const std::string& 
            // time.
            absl::StrCat(
                arch.kernel_arguments,
-               " quiet panic=-1 no_timer_check rdinit=/init init_on_alloc=0 mitigations=off audit=0"),
+               " loglevel=5 panic=-1 no_timer_check rdinit=/init init_on_alloc=0 mitigations=off audit=0"),
            std::string("-serial"),
            std::string("stdio"),
            std::string("-chardev"),
@@ -77,6 +78,15 @@ std::vector<std::string> CommandLine(const Options& options, const std::string& 
        })
     argv.push_back(std::move(a));
   return argv;
+}
+
+// Whether the kernel says there that something is wrong with it.
+bool Complains(std::string_view console) {
+  constexpr std::string_view kComplaints[] = {
+      "BUG:",     "WARNING:", "INFO: task",          "INFO: rcu",
+      "Bad page", "Bad rss",  "list_add corruption", "list_del corruption"};
+  return std::ranges::any_of(kComplaints,
+                             [&](std::string_view c) { return console.find(c) != console.npos; });
 }
 
 }  // namespace
@@ -132,6 +142,15 @@ void Machine::ReadConsole() {
   if (console_.size() > kConsoleBytes) console_.erase(0, console_.size() - kConsoleBytes);
 }
 
+// Whatever the console still has says why the guest is to end.
+void Machine::DrainConsole() {
+  while (console_fd_.valid()) {
+    pollfd rest{console_fd_.get(), POLLIN, 0};
+    if (poll(&rest, 1, 1000) <= 0) break;
+    ReadConsole();
+  }
+}
+
 Machine::Event Machine::Exchange(std::string_view out, size_t* sent, std::string* in,
                                  absl::Duration timeout) {
   *sent = 0;
@@ -140,18 +159,19 @@ Machine::Event Machine::Exchange(std::string_view out, size_t* sent, std::string
   const int ready = poll(fds, 2, static_cast<int>(absl::ToInt64Milliseconds(timeout)));
   if (ready < 0 && errno != EINTR) return Event::kEnded;
   if (ready == 0) return Event::kTimedOut;
-  if (fds[1].revents) ReadConsole();
+  if (fds[1].revents) {
+    ReadConsole();
+    if (Complains(console_)) {
+      DrainConsole();
+      return Event::kEnded;
+    }
+  }
   if (fds[0].revents & (POLLIN | POLLHUP | POLLERR)) {
     char chunk[65536];
     const ssize_t n = read(port_.get(), chunk, sizeof(chunk));
     if (n > 0) in->append(chunk, static_cast<size_t>(n));
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
-      // Whatever the console still has says why.
-      while (console_fd_.valid()) {
-        pollfd rest{console_fd_.get(), POLLIN, 0};
-        if (poll(&rest, 1, 1000) <= 0) break;
-        ReadConsole();
-      }
+      DrainConsole();
       return Event::kEnded;
     }
   }

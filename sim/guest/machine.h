@@ -28,7 +28,8 @@ class Machine {
 
   enum class Event { kMoved, kTimedOut, kEnded };
   // Sends as much of `out` as goes (*sent bytes), and appends what came to `in`. Waits for one
-  // of the two at most `timeout`.
+  // of the two at most `timeout`. kEnded: the guest is gone, or its kernel complains on the console (a
+  // warning, lockdep, KASAN, ...), after which nothing that it says counts.
   Event Exchange(std::string_view out, size_t* sent, std::string* in, absl::Duration timeout);
 
   // The end of what the guest's console, and QEMU itself, printed.
@@ -37,6 +38,7 @@ class Machine {
  private:
   Machine() = default;
   void ReadConsole();
+  void DrainConsole();
 
   pid_t pid_ = -1;
   UniqueFd port_, console_fd_;

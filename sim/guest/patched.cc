@@ -86,9 +86,10 @@ absl::StatusOr<std::string> AskBuildScript(Arch arch, const std::vector<std::str
 
 }  // namespace
 
-absl::StatusOr<std::string> PatchedKernel(Arch arch, const std::string& mutant, const OnLine& on_line) {
+absl::StatusOr<std::string> PatchedKernel(Arch arch, const PatchedVariant& variant, const OnLine& on_line) {
   std::vector<std::string> options;
-  if (!mutant.empty()) options = {"--mutant", mutant};
+  if (variant.debug) options.push_back("--debug");
+  if (!variant.mutant.empty()) options.insert(options.end(), {"--mutant", variant.mutant});
   return AskBuildScript(arch, options, on_line);
 }
 

@@ -12,9 +12,14 @@
 
 namespace mmsim::guest {
 
+struct PatchedVariant {
+  bool debug = false;  // with lockdep, KASAN and the other checks of config/debug.config
+  std::string mutant;  // a file of mutants/: broken on purpose
+};
+
 // The image of the patched kernel; builds it when it is not there (minutes). What is missing on the machine
 // is an error of one line that says what to install. `on_line`: what the build says of its progress.
-absl::StatusOr<std::string> PatchedKernel(Arch arch, const std::string& mutant,
+absl::StatusOr<std::string> PatchedKernel(Arch arch, const PatchedVariant& variant,
                                           const std::function<void(std::string_view)>& on_line);
 // The same, but not found instead of built.
 absl::StatusOr<std::string> BuiltPatchedKernel(Arch arch);
