@@ -44,6 +44,7 @@ class Guest::Impl {
   };
 
   absl::Status BootOnce(bool accelerated);
+  void StartState();
   void FillOut(absl::Span<const Program> programs, Progress& at);
   absl::Status TakeRecords(absl::Span<const Program> programs, OnOutcome on_outcome, OnEnding on_ending,
                            Progress& at);
@@ -56,6 +57,7 @@ class Guest::Impl {
   std::string out_, in_;
   size_t out_start_ = 0;  // of what is not sent yet
   State state_;
+  uint32_t boots_ = 0;
 };
 
 absl::Status Guest::Impl::Boot() {
@@ -104,8 +106,15 @@ absl::Status Guest::Impl::BootOnce(bool accelerated) {
     in_.erase(0, *size);
     hello_ = *std::move(hello);
     machine_ = *std::move(machine);
+    ++boots_;
     return absl::OkStatus();
   }
+}
+
+// No victim is there.
+void Guest::Impl::StartState() {
+  state_ = State();
+  state_.boot = boots_;
 }
 
 void Guest::Impl::FillOut(absl::Span<const Program> programs, Progress& at) {
@@ -145,7 +154,7 @@ absl::Status Guest::Impl::TakeRecords(absl::Span<const Program> programs, OnOutc
       return absl::DataLossError("the guest reported more steps than it was given");
     if (at.awaited_step == 0) {
       if (head.kind != OBSERVE_STEP_RESET) return absl::DataLossError("the guest's reports are out of step");
-      state_ = State();
+      StartState();
     } else if (head.step + 1 != at.awaited_step) {
       return absl::DataLossError("the guest's reports are out of step");
     } else if (at.awaited_step > at.delivered) {
@@ -196,7 +205,6 @@ absl::Status Guest::Impl::Run(absl::Span<const Program> programs, OnOutcome on_o
     if (!stop.ok() || *stop == Stop::kAllDone) return stop.status();
     const std::string console(absl::StripAsciiWhitespace(machine_->console()));
     machine_.reset();
-    state_ = State();
     if (at.repeated) {
       const uint32_t step = at.awaited_step == 0 ? 0 : static_cast<uint32_t>(at.awaited_step - 1);
       on_ending(at.awaited, {.kind = *stop == Stop::kHung ? Ending::kHung : Ending::kPanicked,

@@ -80,6 +80,9 @@ struct State {
   // Which of the spaces (ascending) and whether the frames changed in this step.
   std::vector<uint32_t> changed_spaces;
   bool frames_changed = false;
+  // Which boot of the guest this is. A scenario during which the guest went is carried out again in the next
+  // one, where no frame, swap slot or inode has the number that it had.
+  uint32_t boot = 0;
 };
 
 // What one step came to: observe_report and its chunks.

@@ -139,6 +139,8 @@ std::vector<Difference> Comparer::Compare(const StepReport& there, const StepRep
   frame_pairs_.clear();
   now_.clear();
   smaps_ = (what_ & there.what & here.what & OBSERVE_SMAPS) != 0;
+  if (there.state->boot != boot_) Begin();
+  boot_ = there.state->boot;
   CompareOutcome(*there.outcome, *here.outcome);
   ForgetNames(*there.state, replaced);
   CompareLive(*there.state, *here.state);

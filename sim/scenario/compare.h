@@ -56,7 +56,7 @@ class Comparer {
  public:
   explicit Comparer(uint32_t what) : what_(what) {}  // OBSERVE_*: what both sides observe
 
-  // Before the first step of each scenario: nothing has a name yet.
+  // Before the first step of each scenario, and where the guest was booted anew: nothing has a name yet.
   void Begin();
   // One step on both sides; the differences in a fixed order, at most kMaxDifferences.
   std::vector<Difference> Compare(const StepReport& there, const StepReport& here,
@@ -102,6 +102,7 @@ class Comparer {
   void ForgetNames(const guest::State& there, const Replaced& replaced);
 
   const uint32_t what_;
+  uint32_t boot_ = 0;   // of the guest, at the last step
   bool smaps_ = false;  // the step at hand is observed with them
   std::vector<Difference> differences_;
   Renaming frames_, swap_, inodes_;

@@ -229,6 +229,17 @@ TEST_F(Compare, NothingHasANameAtTheBeginning) {
   EXPECT_THAT(Run(), IsEmpty());
 }
 
+TEST_F(Compare, AGuestThatWasBootedAnewHasOtherFrames) {
+  there_.Live(101, 1).Page(1, 0x1000, 70);
+  here_.Live(101, 1).Page(1, 0x1000, 500);
+  EXPECT_THAT(Run(), IsEmpty());
+  there_.Clear(1).Page(1, 0x1000, 71);
+  ++there_.state.boot;
+  EXPECT_THAT(Run(), IsEmpty());
+  there_.Clear(1).Page(1, 0x1000, 72);
+  EXPECT_THAT(Run(), testing::SizeIs(1));
+}
+
 TEST_F(Compare, AnEntryOfTheShadowTableNamesThePagesFrame) {
   constexpr uint64_t kFlags = SPTE_VADDR_ALLOCATED | SPTE_VADDR_ANONYMOUS | SPTE_PTE_MAPPED;
   there_.Live(100, 1).Page(1, 0x1000, 7).Page(1, 0x2000, 8).state.shadow = {{0x1000, 7, kFlags}};
