@@ -80,11 +80,15 @@ Status ShadowPt::Open(Task& task, Task& target, VirtRange range, VirtAddr at) {
 Status ShadowPt::MapEntries(Mm& mm, VirtRange where) {
   Vma* vma = mm.vmas.Lookup(where.start);
   const VmFlags old_flags = vma->flags, flags = (old_flags & ~kWriteFlags) | kShadowFlags;
-  Vma* prev = where.start > vma->start ? vma : vma->Prev();
+  const bool split = vma->start < where.start;
+  const int splits = split + (where.end < vma->end);
+  if (splits > 0 && mm.map_count + splits > mm.system.sysctl.max_map_count) return Errno::kENOMEM;
+  Vma* prev = split ? vma : vma->Prev();
   // Flags of VM_SPECIAL: it is a VMA of its own, and stays one.
   Result<Vma*> isolated = VmaModifyFlags(prev, *vma, where.start, where.end, flags);
   if (!isolated.ok()) {
-    MergeBack(*mm.vmas.Lookup(where.start));  // one split of two may have been made
+    vma = mm.vmas.Lookup(where.start);
+    if (split && vma->start == where.start) MergeBack(*vma);  // the first split was made, the second was not
     return Errno::kENOMEM;
   }
   vma = *isolated;
