@@ -91,7 +91,7 @@ FrameContents::FrameContents(uint64_t nr_frames, uint8_t* direct_map)
       leaves_(static_cast<uint64_t**>(std::calloc((nr_frames >> kLeafShift) + 1, sizeof(uint64_t*)))),
       leaf_pool_(kLeafFrames * sizeof(uint64_t)),
       pages_(kPageSize) {
-  MMSIM_CHECK(leaves_ != nullptr);
+  if (leaves_ == nullptr) HostLimit("this host has no memory left for the contents of simulated frames");
   for (int c = 0; c < kNrClasses; ++c) {
     const uint32_t words = 1u << c;
     const uint32_t bytes = words * (sizeof(uint64_t) + sizeof(uint16_t));

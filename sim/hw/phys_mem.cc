@@ -41,7 +41,7 @@ PhysMem::PhysMem(uint64_t nr_frames)
       populated_(static_cast<uint64_t*>(std::calloc(nr_frames / kGroupFrames / 64 + 1, sizeof(uint64_t)))),
       contents_(nr_frames, arena_) {
   MMSIM_CHECK(nr_frames > 0 && nr_frames <= kMaxFrames);
-  MMSIM_CHECK(populated_ != nullptr);
+  if (populated_ == nullptr) HostLimit("this host has no memory left for the records of simulated memory");
   if (arena_ == nullptr) {
     HostLimit(
         "this host grants no address space for simulated memory (see ulimit -v and vm.overcommit_memory)");
