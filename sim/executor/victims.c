@@ -60,9 +60,16 @@ static struct victim* AddVictim(uint32_t pid, uint32_t group, struct space* spac
   return v;
 }
 
+// The thread `pid` is gone, and waits for no child's end any more; who has that id later is somebody else.
+static void ForgetWaiter(uint32_t pid) {
+  for (int i = 0; i < nr_victims; ++i)
+    if (victims[i].vfork_parent == pid) victims[i].vfork_parent = 0;
+}
+
 // Keeps the order of the others; pointers to later victims become stale.
 static void RemoveVictim(struct victim* v) {
   SetState(v, VICTIM_STOPPED);
+  ForgetWaiter(v->pid);
   LeaveSpace(v->space, v->pid);
   const int index = (int)(v - victims);
   for (int i = index; i + 1 < nr_victims; ++i) victims[i] = victims[i + 1];
@@ -128,6 +135,7 @@ static void HandleExec(struct victim* v) {
   if ((uint32_t)former != v->pid) {
     struct victim* caller = FindVictim((uint32_t)former);
     if (caller) {
+      ForgetWaiter(v->pid);
       v->vfork_parent = caller->vfork_parent;
       RemoveVictim(caller);
       v = FindVictim(v->pid);

@@ -205,7 +205,11 @@ void Generator::Wake(GeneratedProcess& process) {
 
 void Generator::EndIf(const std::function<bool(const GeneratedProcess&)>& ends) {
   for (const auto& p : processes_) {
-    if (ends(*p)) Wake(*p);
+    if (!ends(*p)) continue;
+    Wake(*p);
+    // It waits for no child any more, and who has its process id later is somebody else.
+    for (const auto& child : processes_)
+      if (child->vfork_parent == p->pid) child->vfork_parent = 0;
   }
   std::erase_if(processes_, [&ends](const auto& p) { return ends(*p); });
 }

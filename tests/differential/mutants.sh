@@ -37,8 +37,8 @@ trap 'rm -f "$said"' EXIT
 # What caught the fault, in $how; false: nothing did.
 catch() { # NAME
   local code=0 step
-  "$mmsim" compare --with patched --mutant "$1" --arch "$arch" "$root/scenarios/shadowpt" "$root/scenarios/regress" >"$said" 2>&1 ||
-    code=$?
+  "$mmsim" compare --with patched --mutant "$1" --arch "$arch" --differences "$here/differences.md" \
+    "$root/scenarios/shadowpt" "$root/scenarios/regress" >"$said" 2>&1 || code=$?
   [ $code -lt 2 ] || { cat "$said" >&2; stop "$1 could not be compared"; }
   if [ $code -eq 1 ]; then
     step=$(sed -n 's/^the first difference came after \([0-9]*\) steps$/\1/p' "$said")
