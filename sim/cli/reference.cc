@@ -18,7 +18,11 @@ void AddReferenceOptions(CLI::App& command, ReferenceChoice* choice) {
 }
 
 absl::StatusOr<scenario::Reference> Boot(Arch arch, const ReferenceChoice& choice) {
-  if (!choice.patched()) return scenario::BootReference(arch);
+  if (!choice.patched()) {
+    if (choice.variant.debug || !choice.variant.mutant.empty())
+      return absl::InvalidArgumentError("--debug and --mutant say which patched kernel: add --with patched");
+    return scenario::BootReference(arch);
+  }
   const absl::StatusOr<std::string> image = guest::PatchedKernel(
       arch, choice.variant, [](std::string_view line) { fmt::print(stderr, "{}\n", line); });
   if (!image.ok()) return image.status();

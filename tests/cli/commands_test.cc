@@ -91,6 +91,14 @@ TEST(Run, WhatDoesNotHoldIsExitStatusOne) {
 }
 
 // The bar is for a terminal; a pipe gets nothing of it.
+TEST(Compare, WhichPatchedKernelIsOnlySaidOfThePatchedOne) {
+  for (const char* option : {"--debug", "--mutant errno-order"}) {
+    const Ran ran = Mmsim(std::string("compare ") + option + " scenarios/first/touch.scn");
+    EXPECT_EQ(ran.status, 2);
+    EXPECT_THAT(ran.text, HasSubstr("--with patched"));
+  }
+}
+
 TEST(Progress, NothingIsShownInAPipe) {
   EXPECT_THAT(Mmsim("run scenarios/first scenarios/huge").text, Not(HasSubstr("\x1b")));
   EXPECT_EQ(ProgressLine(3, 12, "a.scn", 80), "[######..................]  3/12 a.scn");
