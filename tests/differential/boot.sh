@@ -67,7 +67,7 @@ command -v $qemu >/dev/null || missing "install first: apt-get install $package"
 console=${log:-$(mktemp)}
 [ -n "$log" ] || trap 'rm -f "$console"' EXIT
 status=0
-timeout "$seconds" nice -n 19 $qemu "${machine[@]}" -accel $accel -m "$memory" -smp "$cpus" -kernel "$kernel" -initrd "$initramfs" \
+timeout "$seconds" $qemu "${machine[@]}" -accel $accel -m "$memory" -smp "$cpus" -kernel "$kernel" -initrd "$initramfs" \
   -append "$append -- $*" -nographic -no-reboot -nodefaults -serial stdio -monitor none </dev/null 2>&1 |
   stdbuf -oL tr -d "\r" | tee "$console" || status=$?
 [ $status -eq 124 ] && echo "boot.sh: the guest was ended after $seconds s"
