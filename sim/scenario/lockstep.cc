@@ -165,8 +165,12 @@ class Follower {
         return {process, at, at + call.Value(1)};
       case Sys::k_mremap:
         return {process, at, at + call.Value(2)};
-      case Sys::k_shmat:
-        return {process, at, runner_.kernel().FindTask(step.pid)->mm->vmas.Find(VirtAddr(at))->end.value};
+      case Sys::k_shmat: {
+        const Task* task = runner_.kernel().FindTask(step.pid);
+        const Vma* vma =
+            task != nullptr && task->mm != nullptr ? task->mm->vmas.Lookup(VirtAddr(at)) : nullptr;
+        return vma != nullptr ? Replaced{process, at, vma->end.value} : Replaced{};
+      }
       default:
         return {};
     }
