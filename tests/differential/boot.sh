@@ -47,7 +47,7 @@ kvm_works() { # ARCH MACHINE...
   { echo quit | timeout 10 "$qemu" "$@" -accel kvm -cpu host -S -nodefaults -display none -monitor stdio; } >/dev/null 2>&1
 }
 
-common="loglevel=5 panic=-1 numa=fake=2 rdinit=/init"
+common="loglevel=5 panic=-1 oops=panic numa=fake=2 rdinit=/init"
 accel=tcg
 case $arch in
   x86-64)
