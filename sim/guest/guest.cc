@@ -44,7 +44,6 @@ class Guest::Impl {
   };
 
   absl::Status BootOnce(bool accelerated);
-  void StartState();
   void FillOut(absl::Span<const Program> programs, Progress& at);
   absl::Status TakeRecords(absl::Span<const Program> programs, OnOutcome on_outcome, OnEnding on_ending,
                            Progress& at);
@@ -111,12 +110,6 @@ absl::Status Guest::Impl::BootOnce(bool accelerated) {
   }
 }
 
-// No victim is there.
-void Guest::Impl::StartState() {
-  state_ = State();
-  state_.boot = boots_;
-}
-
 void Guest::Impl::FillOut(absl::Span<const Program> programs, Progress& at) {
   if (out_start_ == out_.size()) {
     out_.clear();
@@ -154,7 +147,8 @@ absl::Status Guest::Impl::TakeRecords(absl::Span<const Program> programs, OnOutc
       return absl::DataLossError("the guest reported more steps than it was given");
     if (at.awaited_step == 0) {
       if (head.kind != OBSERVE_STEP_RESET) return absl::DataLossError("the guest's reports are out of step");
-      StartState();
+      state_ = State();
+      state_.boot = boots_;
     } else if (head.step + 1 != at.awaited_step) {
       return absl::DataLossError("the guest's reports are out of step");
     } else if (at.awaited_step > at.delivered) {

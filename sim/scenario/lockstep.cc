@@ -140,7 +140,7 @@ class Follower {
     if (ours == here.out.end() || theirs == there->out.end() || ours->second.size() != theirs->second.size())
       return;
     LoweredAccess access;
-    const Task* task = runner_.kernel().FindTask(step.pid);
+    const Task* task = runner_.TaskOf(step);
     if (task == nullptr || task->mm == nullptr ||
         !LowerAccess(scenario_, step, options_.arch, runner_.names(), &access).ok())
       return;
@@ -156,21 +156,18 @@ class Follower {
   // MAP_FIXED and its kin take pages away and may bring new ones in the same step.
   Replaced ReplacedBy(const Step& step, const guest::Outcome& here) {
     const LoweredCall& call = runner_.last_call();
-    if (step.kind != StepKind::kCall || here.result < 0) return {};
+    const Task* task = runner_.TaskOf(step);
+    if (step.kind != StepKind::kCall || here.result < 0 || task == nullptr || task->mm == nullptr) return {};
     const uint64_t at = static_cast<uint64_t>(here.result);
-    const uint32_t process = static_cast<uint32_t>(step.pid);
+    const uint32_t process = static_cast<uint32_t>(task->pid);
     switch (step.sys) {
       case Sys::k_mmap:
         if (!(call.Value(3) & mman::kMapFixed)) return {};
         return {process, at, at + call.Value(1)};
       case Sys::k_mremap:
         return {process, at, at + call.Value(2)};
-      case Sys::k_shmat: {
-        const Task* task = runner_.kernel().FindTask(step.pid);
-        const Vma* vma =
-            task != nullptr && task->mm != nullptr ? task->mm->vmas.Lookup(VirtAddr(at)) : nullptr;
-        return vma != nullptr ? Replaced{process, at, vma->end.value} : Replaced{};
-      }
+      case Sys::k_shmat:
+        return {process, at, task->mm->vmas.Lookup(VirtAddr(at))->end.value};
       default:
         return {};
     }

@@ -82,6 +82,8 @@ class Runner {
   uint64_t steps_done() const { return steps_done_; }
   // Calls that the model lacks, by name, and how often they were skipped.
   const std::map<std::string, uint64_t>& skipped() const { return skipped_; }
+  // Who carries the step out, which the first process does where the line names none; null: it is gone.
+  Task* TaskOf(const Step& step);
 
  private:
   // What is known of the layout that a log's process had, when neither an ELF file nor a listing said it.
@@ -143,7 +145,6 @@ class Runner {
   absl::StatusOr<bool> DoLimit(const Step& step, guest::Outcome* outcome);
   absl::StatusOr<bool> DoInject(const Step& step);
   bool ChecksClaims() const { return options_.check_results && !scenario_.is_log(); }
-  Task* TaskOf(const Step& step);
   void AddMismatch(const Step& step, std::string expected, std::string actual);
 
   const Scenario& scenario_;

@@ -90,7 +90,6 @@ TEST(Run, WhatDoesNotHoldIsExitStatusOne) {
                               HasSubstr("actual:   = 0x401000")));
 }
 
-// The bar is for a terminal; a pipe gets nothing of it.
 TEST(Compare, WhichPatchedKernelIsOnlySaidOfThePatchedOne) {
   for (const char* option : {"--debug", "--mutant errno-order"}) {
     const Ran ran = Mmsim(std::string("compare ") + option + " scenarios/first/touch.scn");
@@ -99,6 +98,7 @@ TEST(Compare, WhichPatchedKernelIsOnlySaidOfThePatchedOne) {
   }
 }
 
+// The bar is for a terminal; a pipe gets nothing of it.
 TEST(Progress, NothingIsShownInAPipe) {
   EXPECT_THAT(Mmsim("run scenarios/first scenarios/huge").text, Not(HasSubstr("\x1b")));
   EXPECT_EQ(ProgressLine(3, 12, "a.scn", 80), "[######..................]  3/12 a.scn");
