@@ -8,10 +8,10 @@
 #define PRESENT (1ul << 63)
 #define PFN_MASK ((1ul << 55) - 1)
 #define CHUNK_PAGES (1ul << 16)  // read from pagemap at once
-#define JOIN_GAP 32              // pages between two ranges that are read together all the same
+#define JOIN_GAP 128             // pages between two ranges that are read together all the same
 #define LARGE_PAGES 1024         // a range from here on is scanned first
 #define MAX_PFN (1ul << 22)
-#define RUN_GAP 40  // frames between two that are read together all the same
+#define RUN_GAP 8  // frames between two that are read together all the same
 #define RUN_FRAMES 2048
 
 struct scan_region {
@@ -33,6 +33,7 @@ static uint32_t* mapped_then;          // and as of when the frame was last look
 static uint64_t *count_of, *flags_of;  // by pfn: what was last reported
 static uint64_t *listed, *summary;     // bitmaps: frames to look at; words of `listed` that are not 0
 static uint32_t* changed_in;           // by pfn: the observation that saw the frame change
+static size_t summary_words;           // up to the last one that was ever not 0
 static uint32_t observation;
 
 void OpenFrameFiles(void) {
@@ -113,6 +114,7 @@ static void CountFrame(uint64_t entry, uint32_t change) {
   mapped[pfn] += change;
   listed[pfn / 64] |= 1ul << pfn % 64;
   summary[pfn / 4096] |= 1ul << pfn / 64 % 64;
+  if (pfn / 4096 >= summary_words) summary_words = pfn / 4096 + 1;
 }
 
 // Replaces the pages of the space by `scanned`, and reports what that changes.
@@ -199,7 +201,7 @@ static void ReadRun(const uint32_t* pfns, size_t n, struct observe_frame* out, s
 }
 
 void ForgetFrames(void) {
-  for (size_t w = 0; w < MAX_PFN / 4096; ++w) {
+  for (size_t w = 0; w < summary_words; ++w) {
     for (uint64_t group = summary[w]; group; group &= group - 1) {
       const size_t word = w * 64 + (size_t)__builtin_ctzl(group);
       for (uint64_t bits = listed[word]; bits; bits &= bits - 1)
@@ -224,7 +226,7 @@ int ObserveFrames(void) {
   old_frame_changed = 0;
   ++observation;
   struct observe_frame* out = BeginChunk(OBSERVE_CHUNK_FRAMES, 0, MAX_PFN * sizeof(*out));
-  for (size_t w = 0; w < MAX_PFN / 4096; ++w) {
+  for (size_t w = 0; w < summary_words; ++w) {
     for (uint64_t group = summary[w]; group; group &= group - 1) {
       const size_t word = w * 64 + (size_t)__builtin_ctzl(group);
       for (uint64_t bits = listed[word]; bits; bits &= bits - 1) {

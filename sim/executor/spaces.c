@@ -13,12 +13,9 @@
 #define KEEP_BYTES (1ul << 20)
 
 static struct space spaces[MAX_SPACES];
+static int nr_records;  // that were in use at some time
 static uint32_t next_id = 1;
 static int swap_stale;  // a step may have changed what is in swap, and no page or frame tells of it
-
-struct space* SpaceAt(int index) {
-  return index < MAX_SPACES ? &spaces[index] : 0;
-}
 
 struct space* NewSpace(void) {
   for (int i = 0; i < MAX_SPACES; ++i) {
@@ -30,6 +27,7 @@ struct space* NewSpace(void) {
       s->ranges = Reserve(MAX_RANGES * sizeof(struct range));
       s->pages = Reserve(MAX_PAGES * sizeof(struct observe_page));
     }
+    if (i >= nr_records) nr_records = i + 1;
     s->id = next_id++;
     s->users = 1;
     s->owner = 0;
@@ -44,6 +42,7 @@ struct space* NewSpace(void) {
 void ReserveSpaces(void) {
   for (int i = 0; i < MAX_SPACES; ++i) NewSpace();
   for (int i = 0; i < MAX_SPACES; ++i) spaces[i].id = spaces[i].users = 0;
+  nr_records = 0;
   next_id = 1;
 }
 
@@ -88,7 +87,7 @@ void NoteSwap(void) {
 }
 
 void NoteChangeAnywhere(void) {
-  for (int i = 0; i < MAX_SPACES; ++i) NoteCallIn(&spaces[i]);
+  for (int i = 0; i < nr_records; ++i) NoteCallIn(&spaces[i]);
 }
 
 void NoteAccessIn(struct space* s, uint64_t address, uint64_t bytes) {
@@ -236,7 +235,7 @@ static void ObserveLive(void) {
 // Pages of the spaces that are stale; of all of them when `all`. 1: some have changed.
 static int ObserveAllPages(int all) {
   int changed = 0;
-  for (int i = 0; i < MAX_SPACES; ++i) {
+  for (int i = 0; i < nr_records; ++i) {
     struct space* s = &spaces[i];
     if (!s->id || !(s->pages_stale || all) || !OpenFiles(s)) continue;
     s->pages_stale = 0;
@@ -248,7 +247,7 @@ static int ObserveAllPages(int all) {
 // 1: a frame has changed that was reported before; the smaps of all that map it are stale.
 static int ObserveOldFrames(void) {
   if (!ObserveFrames()) return 0;
-  for (int i = 0; i < MAX_SPACES; ++i)
+  for (int i = 0; i < nr_records; ++i)
     if (spaces[i].id && !spaces[i].smaps_stale) spaces[i].smaps_stale = MapsChangedFrame(&spaces[i]);
   return 1;
 }
@@ -266,7 +265,7 @@ static int ObservePagesAndFrames(uint32_t mask) {
 
 void Observe(uint32_t mask) {
   ObserveLive();
-  for (int i = 0; i < MAX_SPACES; ++i) {
+  for (int i = 0; i < nr_records; ++i) {
     struct space* s = &spaces[i];
     if (s->id && s->stale && mask & (OBSERVE_MAPS | OBSERVE_PAGES) && OpenFiles(s)) ObserveMaps(s);
   }
@@ -275,8 +274,8 @@ void Observe(uint32_t mask) {
   // Who else has a page in swap shows nowhere but there.
   const int all = !(mask & OBSERVE_FRAMES) || (SwapIsOn() && (changed || swap_stale));
   swap_stale = 0;
-  for (int i = 0; all && i < MAX_SPACES; ++i) spaces[i].smaps_stale = 1;
-  for (int i = 0; mask & OBSERVE_SMAPS && i < MAX_SPACES; ++i) {
+  for (int i = 0; all && i < nr_records; ++i) spaces[i].smaps_stale = 1;
+  for (int i = 0; mask & OBSERVE_SMAPS && i < nr_records; ++i) {
     struct space* s = &spaces[i];
     if (s->id && s->smaps_stale && OpenFiles(s)) ObserveSmaps(s);
   }

@@ -30,7 +30,6 @@ void JoinSpace(struct space* s);
 void LeaveSpace(struct space* s, uint32_t pid);
 // The numbers start from 1 again. Precondition: no space has users.
 void ForgetSpaces(void);
-struct space* SpaceAt(int index);  // a record, used or not; NULL after the last
 
 // Reads and writes the memory of the space as a debugger does; the bytes done, or a negative errno.
 long ReadMemory(struct space* s, uint64_t address, void* to, size_t bytes);
