@@ -20,7 +20,7 @@
 #include <stdint.h>
 #endif
 
-#define OBSERVE_VERSION 2
+#define OBSERVE_VERSION 3
 
 /* The most arguments of a call, and the bytes that all IN and OUT buffers of one step may take, each rounded
  * up to 16. */
@@ -189,8 +189,8 @@ struct observe_report {
 enum observe_chunk_kind {
   OBSERVE_CHUNK_OUT = 1,    /* id: index of the argument; the buffer's bytes after the call */
   OBSERVE_CHUNK_LIVE = 2,   /* observe_live[]: every live victim, when that changed */
-  OBSERVE_CHUNK_MAPS = 3,   /* id: address space; the text, when it changed */
-  OBSERVE_CHUNK_SMAPS = 4,  /* id: address space; the text, when it changed */
+  OBSERVE_CHUNK_MAPS = 3,   /* id: address space; observe_text, when the text changed */
+  OBSERVE_CHUNK_SMAPS = 4,  /* id: address space; observe_text, when the text changed */
   OBSERVE_CHUNK_PAGES = 5,  /* id: address space; observe_page[] ascending: what changed */
   OBSERVE_CHUNK_FRAMES = 6, /* observe_frame[] ascending: what changed, of the frames that any victim maps */
   OBSERVE_CHUNK_FAULTS = 7, /* observe_fault[], in the order in which they were taken */
@@ -216,6 +216,13 @@ struct observe_live {
   uint32_t space;
   uint32_t group;     /* process id of its thread group's leader */
   uint32_t suspended; /* 1: stands still in a vfork */
+};
+
+/* A text without the bytes at its start and at its end that are those of the text that was reported last; the
+ * others follow. */
+struct observe_text {
+  uint32_t front;
+  uint32_t back;
 };
 
 /* The pagemap word of a page; 0: what was reported before is gone. Words with no bit but soft-dirty count as

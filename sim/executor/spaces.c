@@ -194,14 +194,25 @@ static void ParseRanges(struct space* s, size_t same) {
   s->nr_ranges = n;
 }
 
+// Reports the text, when it has changed; how many bytes at its start have not.
+static size_t ReportText(uint16_t kind, uint32_t id, const struct text_buffer* t) {
+  const size_t shorter = t->now_bytes < t->before_bytes ? t->now_bytes : t->before_bytes;
+  const size_t front = CommonPrefix(t->now, t->before, shorter);
+  if (front == t->now_bytes && front == t->before_bytes) return front;
+  const size_t back = CommonSuffix(t->now + t->now_bytes, t->before + t->before_bytes, shorter - front);
+  const size_t rest = t->now_bytes - front - back;
+  struct observe_text* out = BeginChunk(kind, id, sizeof(*out) + rest);
+  *out = (struct observe_text){(uint32_t)front, (uint32_t)back};
+  memcpy(out + 1, t->now + front, rest);
+  EndChunk(sizeof(*out) + rest);
+  return front;
+}
+
 static void ObserveMaps(struct space* s) {
   s->stale = 0;
   ReadText(s->maps_fd, &s->maps, MAPS_BYTES);
-  const size_t shorter = s->maps.now_bytes < s->maps.before_bytes ? s->maps.now_bytes : s->maps.before_bytes;
-  const size_t same = CommonPrefix(s->maps.now, s->maps.before, shorter);
-  if (same == s->maps.now_bytes && same == s->maps.before_bytes) return;
-  ParseRanges(s, same);
-  AddChunk(OBSERVE_CHUNK_MAPS, s->id, s->maps.now, s->maps.now_bytes);
+  const size_t same = ReportText(OBSERVE_CHUNK_MAPS, s->id, &s->maps);
+  if (same < s->maps.now_bytes || same < s->maps.before_bytes) ParseRanges(s, same);
 }
 
 static void ObserveSmaps(struct space* s) {
@@ -211,10 +222,7 @@ static void ObserveSmaps(struct space* s) {
     s->smaps_fd = (int)Open(ProcPath(&t, s->owner, "smaps"), O_READ, 0);
   }
   ReadText(s->smaps_fd, &s->smaps, SMAPS_BYTES);
-  if (s->smaps.now_bytes == s->smaps.before_bytes &&
-      CommonPrefix(s->smaps.now, s->smaps.before, s->smaps.now_bytes) == s->smaps.now_bytes)
-    return;
-  AddChunk(OBSERVE_CHUNK_SMAPS, s->id, s->smaps.now, s->smaps.now_bytes);
+  ReportText(OBSERVE_CHUNK_SMAPS, s->id, &s->smaps);
 }
 
 static void ObserveLive(void) {

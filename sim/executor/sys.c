@@ -58,6 +58,20 @@ size_t CommonPrefix(const void* a, const void* b, size_t bytes) {
   return i;
 }
 
+size_t CommonSuffix(const void* a, const void* b, size_t bytes) {
+  const char *x = a, *y = b;
+  size_t i = 0;
+#pragma GCC unroll 4
+  for (; i + 8 <= bytes; i += 8) {
+    uint64_t p, q;
+    __builtin_memcpy(&p, x - i - 8, 8);
+    __builtin_memcpy(&q, y - i - 8, 8);
+    if (p != q) break;
+  }
+  while (i < bytes && x[-1 - (long)i] == y[-1 - (long)i]) ++i;
+  return i;
+}
+
 size_t StringLength(const char* s) {
   size_t n = 0;
   while (s[n]) ++n;

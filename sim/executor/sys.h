@@ -66,6 +66,8 @@ void* memset(void* to, int value, size_t bytes);
 void* memmove(void* to, const void* from, size_t bytes);
 // The number of leading bytes that are the same.
 size_t CommonPrefix(const void* a, const void* b, size_t bytes);
+// And of trailing bytes, of what ends at `a` and at `b`.
+size_t CommonSuffix(const void* a, const void* b, size_t bytes);
 size_t StringLength(const char* s);
 int StringsEqual(const char* a, const char* b);
 

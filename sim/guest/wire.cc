@@ -107,6 +107,14 @@ void TakeShadow(uint32_t nr_entries, std::string_view bytes, State& state) {
   }
 }
 
+// What does not fit the text that was there leaves it as it is: then it differs from the simulator's.
+void TakeText(std::string_view bytes, std::string& text) {
+  if (bytes.size() < sizeof(observe_text)) return;
+  const auto kept = ReadRaw<observe_text>(bytes, 0);
+  if (size_t{kept.front} + kept.back > text.size()) return;
+  text.replace(kept.front, text.size() - kept.front - kept.back, bytes.substr(sizeof(kept)));
+}
+
 void TakeChunk(const observe_chunk& chunk, std::string_view bytes, Outcome& outcome, State& state) {
   switch (chunk.kind) {
     case OBSERVE_CHUNK_OUT:
@@ -116,11 +124,11 @@ void TakeChunk(const observe_chunk& chunk, std::string_view bytes, Outcome& outc
       TakeLive(bytes, state);
       break;
     case OBSERVE_CHUNK_MAPS:
-      state.spaces[chunk.id].maps = std::string(bytes);
+      TakeText(bytes, state.spaces[chunk.id].maps);
       NoteChanged(chunk.id, state);
       break;
     case OBSERVE_CHUNK_SMAPS:
-      state.spaces[chunk.id].smaps = std::string(bytes);
+      TakeText(bytes, state.spaces[chunk.id].smaps);
       NoteChanged(chunk.id, state);
       break;
     case OBSERVE_CHUNK_PAGES:

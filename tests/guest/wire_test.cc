@@ -38,6 +38,10 @@ class Report {
     chunks_.append((8 - bytes.size() % 8) % 8, '\0');
     return *this;
   }
+  Report& AddText(uint16_t kind, uint32_t id, observe_text kept, std::string_view rest) {
+    return AddBytes(kind, id,
+                    std::string(reinterpret_cast<const char*>(&kept), sizeof(kept)) + std::string(rest));
+  }
   std::string Bytes() const {
     observe_report head = head_;
     head.size = static_cast<uint32_t>(sizeof(head) + chunks_.size());
@@ -113,7 +117,7 @@ TEST(Wire, AStateIsBroughtUpToDateByWhatChanged) {
   State state;
   Take(Report(spawned)
            .Add<observe_live>(OBSERVE_CHUNK_LIVE, 0, {{9, 1, 9, 0}, {10, 2, 10, 0}})
-           .AddBytes(OBSERVE_CHUNK_MAPS, 1, "a line\n")
+           .AddText(OBSERVE_CHUNK_MAPS, 1, {0, 0}, "a line\n")
            .Add<observe_page>(OBSERVE_CHUNK_PAGES, 1, {{0x1000, 5}, {0x3000, 6}})
            .Add<observe_frame>(OBSERVE_CHUNK_FRAMES, 0, {{5, 1, 0}, {6, 2, 0}}),
        outcome, state);
@@ -142,6 +146,22 @@ TEST(Wire, AStateIsBroughtUpToDateByWhatChanged) {
   EXPECT_TRUE(state.spaces.empty());
   EXPECT_TRUE(state.changed_spaces.empty());
   EXPECT_EQ(outcome.died.at(0).process, 9u);
+}
+
+TEST(Wire, OfATextComesWhatIsNotAsItWas) {
+  Outcome outcome;
+  State state;
+  const auto take = [&](uint32_t front, uint32_t back, std::string_view rest) {
+    Take(Report(Head(OBSERVE_STEP_CALL)).AddText(OBSERVE_CHUNK_SMAPS, 1, {front, back}, rest), outcome,
+         state);
+    return state.spaces.at(1).smaps;
+  };
+  EXPECT_EQ(take(0, 0, "one\ntwo\nthree\n"), "one\ntwo\nthree\n");
+  EXPECT_EQ(take(4, 6, "2\n"), "one\n2\nthree\n");
+  EXPECT_EQ(take(4, 6, ""), "one\nthree\n");
+  EXPECT_EQ(take(10, 0, "four\n"), "one\nthree\nfour\n");
+  EXPECT_THAT(state.changed_spaces, ElementsAre(1));
+  EXPECT_EQ(take(10, 10, "more than there is"), "one\nthree\nfour\n");
 }
 
 TEST(Wire, AShadowTableIsBroughtUpToDateAndGoes) {
