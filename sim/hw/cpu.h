@@ -71,8 +71,17 @@ class Cpu {
 
   // One access by one instruction to bytes within one page: where they are, or a trap.
   WalkResult Translate(VirtAddr va, Access access) {
-    return arch_ == Arch::kX86_64 ? TranslateAs<x86_64::Codec>(x86_64_, va, access)
-                                  : TranslateAs<arm64::Codec>(arm64_, va, access);
+    return arch_ == Arch::kX86_64 ? TranslateOn<Arch::kX86_64>(va, access)
+                                  : TranslateOn<Arch::kArm64>(va, access);
+  }
+  // The same, for those who know what they run on. Precondition: arch().
+  template <Arch kArch>
+  [[gnu::always_inline]] inline WalkResult TranslateOn(VirtAddr va, Access access) {
+    if constexpr (kArch == Arch::kX86_64) {
+      return TranslateAs<x86_64::Codec>(x86_64_, va, access);
+    } else {
+      return TranslateAs<arm64::Codec>(arm64_, va, access);
+    }
   }
   // Whether this entry of the TLB serves the access without a walk; for those who audit TLBs.
   bool Serves(const Tlb::Entry& entry, Access access) const {
@@ -86,9 +95,10 @@ class Cpu {
   }
 
  private:
-  // What nearly every access comes to needs no call and no saved register: found in the TLB, or a plain walk.
+  // What nearly every access comes to needs no call: found in the TLB, or a plain walk.
   template <class Codec>
-  WalkResult TranslateAs(const typename Codec::Controls& controls, VirtAddr va, Access access) {
+  [[gnu::always_inline]] inline WalkResult TranslateAs(const typename Codec::Controls& controls, VirtAddr va,
+                                                       Access access) {
     if (!Codec::IsPlainAddress(va, access)) [[unlikely]]
       return TranslateStepByStep<Codec>(controls, va, access);
     Tlb::Small& e = tlb_.SlotOf(va);

@@ -162,26 +162,8 @@ void FrameContents::Read(uint64_t frame, uint32_t offset, std::span<uint8_t> out
   }
 }
 
-void FrameContents::Write(uint64_t frame, uint32_t offset, std::span<const uint8_t> in) {
-  MMSIM_CHECK(frame < nr_frames_ && offset + in.size() <= kPageSize);
-  if (in.empty()) return;
-  if (in.size() <= kMaxInline && WriteFew(WordRef(frame), offset, in)) return;
-  WriteMany(frame, offset, in);
-}
-
-// What nearly every store is: a few bytes onto a uniform frame, the first and the last of which differ from
-// it.
-[[gnu::always_inline]] inline bool FrameContents::WriteFew(uint64_t& word, uint32_t offset,
-                                                           std::span<const uint8_t> in) {
-  const uint8_t fill = FillOf(word);
-  if ((word & kFormMask) != 0 || in.front() == fill || in.back() == fill) return false;
-  uint64_t value = 0;
-  for (size_t i = in.size(); i > 0; --i) value = value << 8 | in[i - 1];
-  word |= value << kValueShift | uint64_t{offset} << kOffsetShift | in.size();
-  return true;
-}
-
 void FrameContents::WriteMany(uint64_t frame, uint32_t offset, std::span<const uint8_t> in) {
+  if (in.empty()) return;
   uint64_t word = Word(frame);
   uint64_t form = word & kFormMask;
   if (form >= kPage) {
@@ -353,16 +335,9 @@ void FrameContents::ToPage(uint64_t frame) {
   Replace(frame, uint64_t{page} << kValueShift | kPage);
 }
 
-void FrameContents::Copy(const FrameContents& source, uint64_t from, uint64_t to) {
-  MMSIM_CHECK(from < source.nr_frames_ && to < nr_frames_);
-  if (&source == this && from == to) return;
+void FrameContents::CopyBlock(const FrameContents& source, uint64_t from, uint64_t to) {
   const uint64_t word = source.Word(from);
   const uint64_t form = word & kFormMask;
-  MMSIM_CHECK((Word(to) & kFormMask) != kDirect && "a table is no frame to copy to");
-  if (form <= kMaxInline) {
-    if (Word(to) != word) Replace(to, word);
-    return;
-  }
   if (form == kSparse) {
     const int size_class = ClassOf(word);
     const uint32_t block = sparse_[size_class]->Take();

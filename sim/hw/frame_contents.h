@@ -63,7 +63,12 @@ class FrameContents {
 
   // Bytes [offset, offset + size) of a frame. Precondition: they lie within it.
   void Read(uint64_t frame, uint32_t offset, std::span<uint8_t> out) const;
-  void Write(uint64_t frame, uint32_t offset, std::span<const uint8_t> in);
+  void Write(uint64_t frame, uint32_t offset, std::span<const uint8_t> in) {
+    MMSIM_CHECK(frame < nr_frames_ && offset + in.size() <= kPageSize);
+    if (in.size() - 1 < kMaxInline && WriteFew(WordRef(frame), offset, in)) [[likely]]
+      return;
+    WriteMany(frame, offset, in);
+  }
   // Every byte of the frame becomes `byte`.
   void Fill(uint64_t frame, uint8_t byte) {
     if (Word(frame) != uint64_t{byte} << kFillShift) Replace(frame, uint64_t{byte} << kFillShift);
@@ -71,7 +76,17 @@ class FrameContents {
   // The frame becomes one of zeros, and costs nothing but its word.
   void Discard(uint64_t frame) { Fill(frame, 0); }
   // `to` becomes a copy of frame `from` of `source`, which may be this. Precondition: `to` is not of form 8.
-  void Copy(const FrameContents& source, uint64_t from, uint64_t to);
+  void Copy(const FrameContents& source, uint64_t from, uint64_t to) {
+    MMSIM_CHECK(from < source.nr_frames_ && to < nr_frames_);
+    if (&source == this && from == to) return;
+    const uint64_t word = source.Word(from), old = Word(to);
+    MMSIM_CHECK((old & kFormMask) != kDirect && "a table is no frame to copy to");
+    if ((word & kFormMask) > kMaxInline) {
+      CopyBlock(source, from, to);
+    } else if (word != old) {
+      Replace(to, word);
+    }
+  }
   // From now on the frame's bytes are those of the direct map, whatever they are.
   void UseDirectMap(uint64_t frame) { Replace(frame, kDirect); }
 
@@ -117,6 +132,7 @@ class FrameContents {
   // Stores a word that needs no block in place of whatever was there.
   void Replace(uint64_t frame, uint64_t word);
   void FreeBlocks(uint64_t word);
+  void CopyBlock(const FrameContents& source, uint64_t from, uint64_t to);
 
   static uint8_t FillOf(uint64_t word) { return static_cast<uint8_t>(word >> kFillShift); }
   static uint32_t BlockOf(uint64_t word) { return static_cast<uint32_t>(word >> kValueShift); }
@@ -126,8 +142,17 @@ class FrameContents {
   Sparse SparseAt(int size_class, uint32_t block) const;
 
   const uint8_t* PageOf(uint64_t frame, uint64_t word) const;
-  bool WriteFew(uint64_t& word, uint32_t offset, std::span<const uint8_t> in);
-  [[gnu::noinline]] void WriteMany(uint64_t frame, uint32_t offset, std::span<const uint8_t> in);
+  // What nearly every store is: one to five bytes onto a uniform frame, the first and the last of which
+  // differ from it.
+  static bool WriteFew(uint64_t& word, uint32_t offset, std::span<const uint8_t> in) {
+    const uint8_t fill = FillOf(word);
+    if ((word & kFormMask) != 0 || in.front() == fill || in.back() == fill) return false;
+    uint64_t value = 0;
+    for (size_t i = in.size(); i > 0; --i) value = value << 8 | in[i - 1];
+    word |= value << kValueShift | uint64_t{offset} << kOffsetShift | in.size();
+    return true;
+  }
+  void WriteMany(uint64_t frame, uint32_t offset, std::span<const uint8_t> in);
   void WriteSmall(uint64_t frame, uint64_t word, uint32_t offset, std::span<const uint8_t> in);
   void WriteSparse(uint64_t frame, uint32_t offset, std::span<const uint8_t> in);
   bool IsBehindAll(uint64_t word, uint32_t index) const;

@@ -75,12 +75,13 @@ void PhysMem::ReadBytes(PhysAddr at, std::span<uint8_t> out) const {
   }
 }
 
-void PhysMem::WriteBytes(PhysAddr at, std::span<const uint8_t> in) {
-  for (uint64_t room; (room = kPageSize - at.PageOffset()) < in.size(); at += room) {
-    contents_.Write(at.PageNumber(), static_cast<uint32_t>(at.PageOffset()), in.first(room));
-    in = in.subspan(room);
+void PhysMem::WriteAcross(PhysAddr at, std::span<const uint8_t> in) {
+  while (!in.empty()) {
+    const uint64_t part = std::min<uint64_t>(in.size(), kPageSize - at.PageOffset());
+    WriteBytes(at, in.first(part));
+    in = in.subspan(part);
+    at += part;
   }
-  contents_.Write(at.PageNumber(), static_cast<uint32_t>(at.PageOffset()), in);
 }
 
 }  // namespace mmsim

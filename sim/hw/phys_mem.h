@@ -54,7 +54,11 @@ class PhysMem {
 
   // Bytes [at, at + size), over as many frames as that are.
   void ReadBytes(PhysAddr at, std::span<uint8_t> out) const;
-  void WriteBytes(PhysAddr at, std::span<const uint8_t> in);
+  void WriteBytes(PhysAddr at, std::span<const uint8_t> in) {
+    if (in.size() > kPageSize - at.PageOffset()) [[unlikely]]
+      return WriteAcross(at, in);
+    contents_.Write(at.PageNumber(), static_cast<uint32_t>(at.PageOffset()), in);
+  }
   // All of a frame. Precondition of Fill and CopyFrame: the frame written is no table.
   void Fill(Pfn frame, uint8_t byte) { contents_.Fill(frame.value, byte); }
   void CopyFrame(Pfn from, Pfn to) { contents_.Copy(contents_, from.value, to.value); }
@@ -72,6 +76,8 @@ class PhysMem {
   struct Freed {
     void operator()(void* p) const { std::free(p); }
   };
+
+  void WriteAcross(PhysAddr at, std::span<const uint8_t> in);
 
   uint64_t nr_frames_;
   uint64_t arena_bytes_;

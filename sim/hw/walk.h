@@ -151,8 +151,9 @@ WalkResult PlainTranslation(const typename Codec::Controls& controls, VirtAddr v
 }
 template <class Codec>
 WalkResult PlainRefusal(const typename Codec::Controls& controls, VirtAddr va, uint64_t leaf, Access access) {
-  return WalkFault<Codec>(controls, TrapKind::kPermission, va, 0, access,
-                          TouchedAttributes<Codec>(controls, leaf, access));
+  const uint32_t code =
+      Codec::RefusedCode(controls, TouchedAttributes<Codec>(controls, leaf, access), access);
+  return WalkResult::Fault(TrapKind::kPermission, va, 0, code, access);
 }
 template <class Codec>
 WalkResult PlainAbsence(const typename Codec::Controls& controls, VirtAddr va, Access access) {

@@ -51,7 +51,7 @@ struct KernelOptions {
 // A page fault that an access met on its way, as the hardware reported it.
 struct TrapRecord {
   uint64_t address = 0;
-  uint64_t error_code = 0;  // x86-64: the page-fault error code; arm64: ESR
+  uint32_t error_code = 0;  // x86-64: the page-fault error code; arm64: ESR
   int trapno = 14;          // x86-64 vector
 };
 

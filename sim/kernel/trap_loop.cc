@@ -7,6 +7,7 @@
 #include "sim/kernel/arch/cpu.h"
 #include "sim/kernel/arch/fault.h"
 #include "sim/kernel/uaccess.h"
+#include "sim/mm/arch/for_arch.h"
 
 namespace mmsim {
 namespace {
@@ -27,29 +28,32 @@ bool AccessOk(const Task& task, VirtAddr address, uint64_t len_bytes) {
 }
 
 // Where an access to bytes of one page ended.
+enum class Reached : uint8_t { kNothing, kMemory, kEmulated /* it took effect without memory */ };
 struct PageAccess {
-  bool ok = false;
-  bool emulated = false;  // it took effect without memory
+  Reached reached = Reached::kNothing;
   PhysAddr phys;
 };
 
-void Record(const Trap& trap, Arch arch, TrapRecords& traps) {
-  traps.push_back({trap.address.value, trap.code, arch == Arch::kX86_64 ? x86_64::VectorOf(trap.kind) : 0});
+template <Arch kArch>
+void Record(WalkResult refused, TrapRecords& traps) {
+  const Trap trap = refused.trap();
+  traps.push_back({trap.address.value, trap.code, kArch == Arch::kX86_64 ? x86_64::VectorOf(trap.kind) : 0});
 }
 
 // Translates, faulting in as needed. Into `result` goes what a program's access meets: what the hardware
 // reported, and the signal when it failed.
-PageAccess AccessPage(Kernel& kernel, Task& task, VirtAddr address, Access access, AccessResult& result) {
+template <Arch kArch, AccessKind kKind, Privilege kPrivilege>
+[[gnu::always_inline]] inline PageAccess AccessPage(Kernel& kernel, Task& task, VirtAddr address,
+                                                    AccessResult& result) {
+  constexpr Access kAccess(kKind, kPrivilege);
   Cpu& cpu = kernel.cpu().Enter(task);
   int oom = 0;
   for (int tries = 0; tries < kMaxRetries; ++tries) {
-    const WalkResult walk = cpu.Translate(address, access);
-    if (walk.ok()) return {true, false, walk.phys()};
-    const Trap trap = walk.trap();
-    if (access.IsUser()) Record(trap, kernel.arch(), result.traps);
-    switch (HandleTrap(task, trap, result.signal)) {
-      case TrapVerdict::kRetry:
-        break;
+    const WalkResult walk = cpu.TranslateOn<kArch>(address, kAccess);
+    if (walk.ok()) return {Reached::kMemory, walk.phys()};
+    if (kAccess.IsUser()) Record<kArch>(walk, result.traps);
+    switch (HandleTrap<kArch>(task, walk, result.signal)) {
+      [[likely]] case TrapVerdict::kRetry : break;
       case TrapVerdict::kOutOfMemory:
         // Linux: mm/oom_kill.c pagefault_out_of_memory(): the program tries again, until the OOM killer finds
         // it.
@@ -60,7 +64,7 @@ PageAccess AccessPage(Kernel& kernel, Task& task, VirtAddr address, Access acces
       case TrapVerdict::kFixup:
         return {};
       case TrapVerdict::kEmulated:
-        return {true, true, {}};
+        return {Reached::kEmulated, {}};
     }
   }
   MMSIM_CHECK(false && "a page fault that is handled and comes back");
@@ -68,36 +72,39 @@ PageAccess AccessPage(Kernel& kernel, Task& task, VirtAddr address, Access acces
 }
 
 // Runs `do_page(phys, offset, bytes)` page by page for the kernel's own access; returns how far it came.
-template <typename DoPage>
-uint64_t ForUserPages(Kernel& kernel, Task& task, VirtAddr address, uint64_t len_bytes, AccessKind kind,
-                      DoPage do_page) {
+template <AccessKind kKind, typename DoPage>
+uint64_t ForUserPages(Kernel& kernel, Task& task, VirtAddr address, uint64_t len_bytes, DoPage do_page) {
   if (task.mm == nullptr || !AccessOk(task, address, len_bytes)) return 0;
-  uint64_t done = 0;
-  AccessResult nobodys;
-  while (done < len_bytes) {
-    const VirtAddr at = address + done;
-    const PageAccess page = AccessPage(kernel, task, at, {kind, Privilege::kKernelOnUser}, nobodys);
-    if (!page.ok) break;
-    const uint64_t bytes = BytesInPage(at, len_bytes - done);
-    do_page(page.phys, done, bytes);
-    done += bytes;
-  }
-  return done;
+  return ForArch(kernel.arch(), [&](auto arch) {
+    uint64_t done = 0;
+    AccessResult nobodys;
+    while (done < len_bytes) {
+      const VirtAddr at = address + done;
+      const PageAccess page = AccessPage<arch(), kKind, Privilege::kKernelOnUser>(kernel, task, at, nobodys);
+      if (page.reached == Reached::kNothing) break;
+      const uint64_t bytes = BytesInPage(at, len_bytes - done);
+      do_page(page.phys, done, bytes);
+      done += bytes;
+    }
+    return done;
+  });
 }
 
 // The same for the program's accesses: what it could not reach is a signal.
-template <typename DoPage>
+template <AccessKind kKind, typename DoPage>
 AccessResult ForProgramPages(Kernel& kernel, Task& task, VirtAddr address, uint64_t len_bytes,
-                             AccessKind kind, DoPage do_page) {
+                             DoPage do_page) {
   AccessResult result;
-  while (result.done_bytes < len_bytes) {
-    const VirtAddr at = address + result.done_bytes;
-    const PageAccess page = AccessPage(kernel, task, at, {kind, Privilege::kUser}, result);
-    if (!page.ok) break;
-    const uint64_t bytes = BytesInPage(at, len_bytes - result.done_bytes);
-    if (!page.emulated) do_page(page.phys, result.done_bytes, bytes);
-    result.done_bytes += bytes;
-  }
+  ForArch(kernel.arch(), [&](auto arch) {
+    while (result.done_bytes < len_bytes) {
+      const VirtAddr at = address + result.done_bytes;
+      const PageAccess page = AccessPage<arch(), kKind, Privilege::kUser>(kernel, task, at, result);
+      if (page.reached == Reached::kNothing) break;
+      const uint64_t bytes = BytesInPage(at, len_bytes - result.done_bytes);
+      if (page.reached == Reached::kMemory) do_page(page.phys, result.done_bytes, bytes);
+      result.done_bytes += bytes;
+    }
+  });
   return result;
 }
 
@@ -111,29 +118,23 @@ TaskCpu::~TaskCpu() {
   std::erase(system_.cpus, &cpu_);
 }
 
-Cpu& TaskCpu::Enter(const Task& task) {
-  cpu_.SetRoot(task.mm->pgd, task.mm->asid);
-  cpu_.SetPkru(task.pkru);
-  return cpu_;
-}
-
 AccessResult Kernel::Load(Task& task, VirtAddr address, std::span<uint8_t> bytes) {
-  return ForProgramPages(*this, task, address, bytes.size(), AccessKind::kRead,
-                         [&](PhysAddr phys, uint64_t offset, uint64_t n) {
-                           system_->phys.ReadBytes(phys, bytes.subspan(offset, n));
-                         });
+  return ForProgramPages<AccessKind::kRead>(*this, task, address, bytes.size(),
+                                            [&](PhysAddr phys, uint64_t offset, uint64_t n) {
+                                              system_->phys.ReadBytes(phys, bytes.subspan(offset, n));
+                                            });
 }
 
 AccessResult Kernel::Store(Task& task, VirtAddr address, std::span<const uint8_t> bytes) {
-  return ForProgramPages(*this, task, address, bytes.size(), AccessKind::kWrite,
-                         [&](PhysAddr phys, uint64_t offset, uint64_t n) {
-                           system_->phys.WriteBytes(phys, bytes.subspan(offset, n));
-                         });
+  return ForProgramPages<AccessKind::kWrite>(*this, task, address, bytes.size(),
+                                             [&](PhysAddr phys, uint64_t offset, uint64_t n) {
+                                               system_->phys.WriteBytes(phys, bytes.subspan(offset, n));
+                                             });
 }
 
 AccessResult Kernel::Fetch(Task& task, VirtAddr address, uint64_t len_bytes) {
-  return ForProgramPages(*this, task, address, len_bytes, AccessKind::kFetch,
-                         [](PhysAddr, uint64_t, uint64_t) {});
+  return ForProgramPages<AccessKind::kFetch>(*this, task, address, len_bytes,
+                                             [](PhysAddr, uint64_t, uint64_t) {});
 }
 
 uint64_t Kernel::Touch(Task& task, VirtAddr address, uint64_t len_bytes, bool write) {
@@ -142,29 +143,30 @@ uint64_t Kernel::Touch(Task& task, VirtAddr address, uint64_t len_bytes, bool wr
 
 uint64_t CopyFromUser(Kernel& kernel, Task& task, VirtAddr from, std::span<uint8_t> to) {
   PhysMem& phys = kernel.system().phys;
-  return ForUserPages(
-      kernel, task, from, to.size(), AccessKind::kRead,
+  return ForUserPages<AccessKind::kRead>(
+      kernel, task, from, to.size(),
       [&](PhysAddr at, uint64_t offset, uint64_t n) { phys.ReadBytes(at, to.subspan(offset, n)); });
 }
 
 uint64_t CopyToUser(Kernel& kernel, Task& task, VirtAddr to, std::span<const uint8_t> from) {
   PhysMem& phys = kernel.system().phys;
-  return ForUserPages(
-      kernel, task, to, from.size(), AccessKind::kWrite,
+  return ForUserPages<AccessKind::kWrite>(
+      kernel, task, to, from.size(),
       [&](PhysAddr at, uint64_t offset, uint64_t n) { phys.WriteBytes(at, from.subspan(offset, n)); });
 }
 
 uint64_t ClearUser(Kernel& kernel, Task& task, VirtAddr to, uint64_t len_bytes) {
   static constexpr uint8_t kZeros[kPageSize] = {};
   PhysMem& phys = kernel.system().phys;
-  return ForUserPages(
-      kernel, task, to, len_bytes, AccessKind::kWrite,
+  return ForUserPages<AccessKind::kWrite>(
+      kernel, task, to, len_bytes,
       [&](PhysAddr at, uint64_t, uint64_t n) { phys.WriteBytes(at, std::span<const uint8_t>(kZeros, n)); });
 }
 
 uint64_t TouchUser(Kernel& kernel, Task& task, VirtAddr address, uint64_t len_bytes, bool write) {
-  return ForUserPages(kernel, task, address, len_bytes, write ? AccessKind::kWrite : AccessKind::kRead,
-                      [](PhysAddr, uint64_t, uint64_t) {});
+  const auto no_bytes = [](PhysAddr, uint64_t, uint64_t) {};
+  return write ? ForUserPages<AccessKind::kWrite>(kernel, task, address, len_bytes, no_bytes)
+               : ForUserPages<AccessKind::kRead>(kernel, task, address, len_bytes, no_bytes);
 }
 
 Result<std::string> StringFromUser(Kernel& kernel, Task& task, VirtAddr from, uint64_t max_bytes) {

@@ -17,7 +17,11 @@ class TaskCpu {
   ~TaskCpu();
   TaskCpu(const TaskCpu&) = delete;
   // The task's tables and protection-key rights are in force from here on. Linux: arch/*/mm switch_mm()
-  Cpu& Enter(const Task& task);
+  Cpu& Enter(const Task& task) {
+    cpu_.SetRoot(task.mm->pgd, task.mm->asid);
+    cpu_.SetPkru(task.pkru);
+    return cpu_;
+  }
 
  private:
   System& system_;

@@ -98,7 +98,7 @@ void ChangeProtection(Vma& vma, VirtRange range, VmFlags /*old_flags*/) {
                  .mm = mm,
                  .system = mm.system,
                  .arch = mm.system.arch,
-                 .prot = VmaPageProt(vma),
+                 .prot = vma.page_prot,
                  .try_change_writable = upgrade};
   EntryPtr pgd = PgdEntry(mm, range.start);
   for (VirtAddr address = range.start, next; address != range.end; address = next, ++pgd) {

@@ -29,6 +29,7 @@ struct Copy {
   System& system;
   const Arch arch;
   const bool is_cow;
+  const bool plain;  // what follows may hold for many entries: private, nothing pinned, nobody is told
   std::array<int64_t, static_cast<size_t>(RssType::kCount)> rss{};
 };
 
@@ -52,8 +53,7 @@ bool CopyPresentPage(Copy& c, EntryPtr dst_pte, Pfn page, VirtAddr address) {
   FolioAddNewAnonRmap(c.system, copy, c.dst_vma, address, /*exclusive=*/true);
   FolioAddLruVma(c.system, copy, c.dst_vma);
   ++c.rss[static_cast<size_t>(RssType::kAnon)];
-  Pte pte = PfnPte(c.arch, copy, VmaPageProt(c.dst_vma));
-  pte = MaybeMkWrite(c.arch, PteMkDirty(c.arch, pte), c.dst_vma);
+  const Pte pte = MkDirtyMaybeWrite(c.arch, PfnPte(c.arch, copy, c.dst_vma.page_prot), c.dst_vma);
   StorePte(c.dst, address, dst_pte, pte, "copy_present_page");
   return true;
 }
@@ -85,22 +85,51 @@ bool CopyPresentPte(Copy& c, EntryPtr dst_pte, EntryPtr src_pte, Pte pte, VirtAd
   return true;
 }
 
+// What nearly every entry comes to: the first of `nr` up to one that is something else. Returns how many
+// these are.
+template <Arch kArch>
+uint64_t CopyPlainPtes(Copy& c, EntryPtr dst_pte, EntryPtr src_pte, uint64_t nr) {
+  PageAllocator& pages = c.system.pages;
+  uint64_t i = 0, copied = 0;
+  for (; i != nr; ++i) {
+    Pte pte = ReadEntry(src_pte + i);
+    if (!PtePlain(kArch, pte)) {
+      if (PteNone(kArch, pte)) continue;
+      break;
+    }
+    Page& page = pages[PtePlainPfn(kArch, pte)];
+    if (!page.IsPlainAnon()) break;
+    page.Clear(kPgAnonExclusive);
+    ++page.mapcount;
+    ++page.refcount;
+    ++copied;
+    pte = PteWrProtect(kArch, pte);
+    StorePteUntold(src_pte + i, pte);
+    StorePteUntold(dst_pte + i, PteMkOld(kArch, pte));
+  }
+  c.rss[static_cast<size_t>(RssType::kAnon)] += static_cast<int64_t>(copied);
+  return i;
+}
+
 // Linux: mm/memory.c copy_pte_range()
 template <Arch kArch>
 bool CopyPteRange(Copy& c, EntryPtr dst_pmd, EntryPtr src_pmd, VirtAddr address, VirtAddr end) {
   if (!PteAlloc(c.dst, dst_pmd, address)) return false;
-  EntryPtr dst_pte = Descend(c.system, dst_pmd, address, kLevelPte);
-  EntryPtr src_pte = Descend(c.system, src_pmd, address, kLevelPte);
-  for (; address != end; address += kPageSize, ++dst_pte, ++src_pte) {
-    const Pte pte = ReadEntry(src_pte);
+  const EntryPtr dst_pte = Descend(c.system, dst_pmd, address, kLevelPte);
+  const EntryPtr src_pte = Descend(c.system, src_pmd, address, kLevelPte);
+  const uint64_t nr = (end - address) >> kPageShift;
+  for (uint64_t i = 0;; ++i) {
+    if (c.plain) i += CopyPlainPtes<kArch>(c, dst_pte + i, src_pte + i, nr - i);
+    if (i == nr) return true;
+    const Pte pte = ReadEntry(src_pte + i);
+    const VirtAddr at = address + i * kPageSize;
     if (PteNone(kArch, pte)) continue;
     if (!PtePresent(kArch, pte)) {
-      CopyNonpresentPte(c, dst_pte, src_pte, pte, address);
-    } else if (!CopyPresentPte<kArch>(c, dst_pte, src_pte, pte, address)) {
+      CopyNonpresentPte(c, dst_pte + i, src_pte + i, pte, at);
+    } else if (!CopyPresentPte<kArch>(c, dst_pte + i, src_pte + i, pte, at)) {
       return false;
     }
   }
-  return true;
 }
 
 // Linux: mm/memory.c copy_pmd_range()
@@ -147,7 +176,8 @@ Status CopyPageRange(Vma& dst_vma, Vma& src_vma) {
          .src = src,
          .system = src.system,
          .arch = src.system.arch,
-         .is_cow = IsCowMapping(src_vma.flags)};
+         .is_cow = IsCowMapping(src_vma.flags),
+         .plain = IsCowMapping(src_vma.flags) && !src.has_pinned && !IsStoreTold(src.system)};
   bool ok = true;
   const VirtAddr end = src_vma.end;
   std::optional<Invalidation> protect;

@@ -46,18 +46,37 @@ VmFaultResult HandleHugePmd(VmFault& vmf) {
   return 0;
 }
 
+// Linux: mm/memory.c handle_pte_fault()
+VmFaultResult HandlePteFault(VmFault& vmf) {
+  const Arch arch = vmf.arch;
+  if (*vmf.pmd != 0) {
+    vmf.pte = Descend(vmf.system, vmf.pmd, vmf.address, kLevelPte);
+    vmf.orig_pte = ReadEntry(vmf.pte);
+  }
+  if (PteNone(arch, vmf.orig_pte)) return vmf.vma.IsAnonymous() ? DoAnonymousPage(vmf) : DoFault(vmf);
+  if (!PtePresent(arch, vmf.orig_pte)) return DoSwapPage(vmf);
+
+  Pte entry = vmf.orig_pte;
+  if ((vmf.flags & (kFaultWrite | kFaultUnshare)) != 0) {
+    if (!PteWrite(arch, entry)) return DoWpPage(vmf);
+    if (vmf.IsWrite()) entry = PteMkDirty(arch, entry);
+  }
+  entry = PteMkYoung(arch, entry);
+  if (entry != vmf.orig_pte) {
+    // ptep_set_access_flags(): x86 stores only what a write needs, the hardware has set the rest itself.
+    if (vmf.IsWrite() || !ArchHasHwAccessFlagAlways(arch)) {
+      StorePte(vmf.mm, vmf.address, vmf.pte, entry, "handle_pte_fault");
+      if (vmf.IsWrite()) FlushTlbPage(vmf.mm, vmf.address);
+    }
+  }
+  return 0;
+}
+
 // Linux: mm/memory.c __handle_mm_fault()
 VmFaultResult HandleMmFaultLocked(Vma& vma, VirtAddr address, FaultFlags flags) {
-  Mm& mm = *vma.mm;
-  VmFault vmf{.vma = vma,
-              .mm = mm,
-              .system = mm.system,
-              .arch = mm.system.arch,
-              .address = address.PageFloor(),
-              .pgoff = vma.PgoffOf(address),
-              .flags = flags};
-  vmf.pmd = AllocPmd(mm, vmf.address);
-  if (vmf.pmd == nullptr) return kVmFaultOom;
+  const EntryPtr pmd = AllocPmd(*vma.mm, address);
+  if (pmd == nullptr) return kVmFaultOom;
+  VmFault vmf(vma, address.PageFloor(), flags, pmd);
   if (!PmdIsTable(vmf.system, vmf.pmd)) {
     const VmFaultResult ret = HandleHugePmd(vmf);
     if ((ret & kVmFaultFallback) == 0) return ret;
@@ -75,33 +94,6 @@ VmFaultResult HandleMmFault(Vma& vma, VirtAddr address, FaultFlags flags) {
   lru.in_fault = false;
   if (vma.Has(kVmDroppable)) ret &= ~kVmFaultOom;
   return ret;
-}
-
-// Linux: mm/memory.c handle_pte_fault()
-VmFaultResult HandlePteFault(VmFault& vmf) {
-  const Arch arch = vmf.arch;
-  if (*vmf.pmd != 0) {
-    vmf.pte = Descend(vmf.system, vmf.pmd, vmf.address, kLevelPte);
-    vmf.orig_pte = ReadEntry(vmf.pte);
-    if (PteNone(arch, vmf.orig_pte)) vmf.pte = nullptr;
-  }
-  if (vmf.pte == nullptr) return vmf.vma.IsAnonymous() ? DoAnonymousPage(vmf) : DoFault(vmf);
-  if (!PtePresent(arch, vmf.orig_pte)) return DoSwapPage(vmf);
-
-  Pte entry = vmf.orig_pte;
-  if ((vmf.flags & (kFaultWrite | kFaultUnshare)) != 0) {
-    if (!PteWrite(arch, entry)) return DoWpPage(vmf);
-    if (vmf.IsWrite()) entry = PteMkDirty(arch, entry);
-  }
-  entry = PteMkYoung(arch, entry);
-  if (entry != vmf.orig_pte) {
-    // ptep_set_access_flags(): x86 stores only what a write needs, the hardware has set the rest itself.
-    if (vmf.IsWrite() || !ArchHasHwAccessFlagAlways(arch)) {
-      StorePte(vmf.mm, vmf.address, vmf.pte, entry, "handle_pte_fault");
-      if (vmf.IsWrite()) FlushTlbPage(vmf.mm, vmf.address);
-    }
-  }
-  return 0;
 }
 
 VmFaultResult PrepareAnonVma(VmFault& vmf) {

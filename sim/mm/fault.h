@@ -29,6 +29,16 @@ VmFaultResult HandleMmFault(Vma& vma, VirtAddr address, FaultFlags flags);
 // --- what follows is for the files of the ladder alone
 
 struct VmFault {
+  VmFault(Vma& vma_of_it, VirtAddr page_address, FaultFlags fault_flags, EntryPtr its_pmd)
+      : vma(vma_of_it),
+        mm(*vma.mm),
+        system(mm.system),
+        arch(system.arch),
+        address(page_address),
+        pgoff(vma.PgoffOf(address)),
+        flags(fault_flags),
+        pmd(its_pmd) {}
+
   Vma& vma;
   Mm& mm;
   System& system;
@@ -36,8 +46,8 @@ struct VmFault {
   const VirtAddr address;  // of the page
   const uint64_t pgoff;
   FaultFlags flags;
-  EntryPtr pmd = nullptr;
-  EntryPtr pte = nullptr;  // null: there is no table, or nothing in it
+  EntryPtr pmd;
+  EntryPtr pte = nullptr;  // null: there is no table yet
   Pte orig_pte{};
   Pte orig_pmd{};
   Pfn page{};          // that vma.ops found; with a reference of ours
@@ -48,7 +58,6 @@ struct VmFault {
 };
 
 // fault.cc
-VmFaultResult HandlePteFault(VmFault& vmf);
 // Linux: mm/memory.c vmf_anon_prepare(), __vmf_anon_prepare()
 VmFaultResult PrepareAnonVma(VmFault& vmf);
 inline VmFaultResult VmfAnonPrepare(VmFault& vmf) {

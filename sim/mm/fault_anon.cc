@@ -14,23 +14,25 @@ VmFaultResult DoAnonymousPage(VmFault& vmf) {
   System& system = vmf.system;
   const Arch arch = vmf.arch;
   if (vma.Has(kVmShared)) return kVmFaultSigbus;
-  if (!PteAlloc(vmf.mm, vmf.pmd, vmf.address)) return kVmFaultOom;
+  if (vmf.pte == nullptr) {
+    if (!PteAlloc(vmf.mm, vmf.pmd, vmf.address)) return kVmFaultOom;
+    vmf.pte = Descend(system, vmf.pmd, vmf.address, kLevelPte);
+  }
 
   Pte entry;
   if (!vmf.IsWrite()) {
-    entry = PteMkSpecial(arch, PfnPte(arch, system.zero_page, VmaPageProt(vma)));
+    entry = PteMkSpecial(arch, PfnPte(arch, system.zero_page, vma.page_prot));
   } else {
     if (const VmFaultResult ret = VmfAnonPrepare(vmf); ret != 0) return ret;
     const Pfn folio = AllocFolio(system);
     if (folio.value == 0) return kVmFaultOom;
     system.pages[folio].Set(kPgUptodate);
-    entry = PfnPte(arch, folio, VmaPageProt(vma));
-    if (vma.Has(kVmWrite)) entry = PteMkWrite(arch, PteMkDirty(arch, entry));
-    ++vmf.mm.Rss(RssType::kAnon);
     FolioAddNewAnonRmap(system, folio, vma, vmf.address, /*exclusive=*/true);
     FolioAddLruVma(system, folio, vma);
+    ++vmf.mm.Rss(RssType::kAnon);
+    entry = PfnPte(arch, folio, vma.page_prot);
+    if (vma.Has(kVmWrite)) entry = MkDirtyMaybeWrite(arch, entry, vma);
   }
-  vmf.pte = Descend(system, vmf.pmd, vmf.address, kLevelPte);
   StorePte(vmf.mm, vmf.address, vmf.pte, entry, "do_anonymous_page");
   HookPage(HookPoint::kDoAnonymousPage, vmf.mm, vmf.address);
   return 0;

@@ -32,7 +32,7 @@ VmFaultResult SpecialMappingFault(VmFault& vmf) {
   }
   if (index >= std::min<uint64_t>(special.pages, system.vvar_pages.size())) return kVmFaultSigbus;
   if (!PteAlloc(vmf.mm, vmf.pmd, vmf.address)) return kVmFaultOom;
-  const Pte entry = PteMkSpecial(vmf.arch, PfnPte(vmf.arch, system.vvar_pages[index], VmaPageProt(vmf.vma)));
+  const Pte entry = PteMkSpecial(vmf.arch, PfnPte(vmf.arch, system.vvar_pages[index], vmf.vma.page_prot));
   StorePte(vmf.mm, vmf.address, Descend(system, vmf.pmd, vmf.address, kLevelPte), entry, "insert_pfn");
   HookPage(HookPoint::kInsertPfn, vmf.mm, vmf.address);
   return kVmFaultNopage;
@@ -139,9 +139,9 @@ void SetPteRange(VmFault& vmf, Pfn page, uint64_t nr, VirtAddr address, EntryPtr
   const Arch arch = vmf.arch;
   System& system = vmf.system;
   const bool prefault = vmf.address < address || vmf.address >= address + nr * kPageSize;
-  Pte entry = PfnPte(arch, page, VmaPageProt(vmf.vma));
+  Pte entry = PfnPte(arch, page, vmf.vma.page_prot);
   if (prefault && ArchWantsOldPrefaultedPte(arch, system.profile.hw_afdbm)) entry = PteMkOld(arch, entry);
-  if (vmf.IsWrite()) entry = MaybeMkWrite(arch, PteMkDirty(arch, entry), vmf.vma);
+  if (vmf.IsWrite()) entry = MkDirtyMaybeWrite(arch, entry, vmf.vma);
   if (vmf.IsWrite() && !vmf.vma.Has(kVmShared)) {
     FolioAddNewAnonRmap(system, page, vmf.vma, address, /*exclusive=*/true);
     FolioAddLruVma(system, page, vmf.vma);

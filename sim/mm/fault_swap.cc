@@ -62,7 +62,7 @@ VmFaultResult DoSwapPage(VmFault& vmf) {
   ++vmf.mm.Rss(RssType::kAnon);
   --vmf.mm.Rss(RssType::kSwap);
 
-  Pte pte = PfnPte(arch, in.folio, VmaPageProt(vmf.vma));
+  Pte pte = PfnPte(arch, in.folio, vmf.vma.page_prot);
   if (SwpSoftDirty(arch, vmf.orig_pte)) pte = PteMkSoftDirty(arch, pte);
   const bool reuse = exclusive || page.refcount == 1;
   if (reuse && vmf.vma.Has(kVmWrite) && !(VmaSoftDirtyEnabled(system, vmf.vma) && !PteSoftDirty(arch, pte))) {

@@ -21,8 +21,7 @@ namespace {
 // Linux: mm/memory.c wp_page_reuse()
 void WpPageReuse(VmFault& vmf) {
   const Arch arch = vmf.arch;
-  Pte entry = PteMkYoung(arch, vmf.orig_pte);
-  entry = MaybeMkWrite(arch, PteMkDirty(arch, entry), vmf.vma);
+  const Pte entry = MkDirtyMaybeWrite(arch, PteMkYoung(arch, vmf.orig_pte), vmf.vma);
   if (entry != vmf.orig_pte) {
     StorePte(vmf.mm, vmf.address, vmf.pte, entry, "wp_page_reuse");
     FlushTlbPage(vmf.mm, vmf.address);
@@ -51,54 +50,65 @@ VmFaultResult WpPageShared(VmFault& vmf) {
 }
 
 // The entry of the copy. Linux: the middle of mm/memory.c wp_page_copy()
-Pte CopyEntry(const VmFault& vmf, Pfn new_page) {
+Pte CopyEntry(const VmFault& vmf, Pfn copy) {
   const Arch arch = vmf.arch;
-  const Pte entry = PfnPte(arch, new_page, VmaPageProt(vmf.vma));
-  if ((vmf.flags & kFaultUnshare) == 0) return MaybeMkWrite(arch, PteMkDirty(arch, entry), vmf.vma);
+  const Pte entry = PfnPte(arch, copy, vmf.vma.page_prot);
+  if ((vmf.flags & kFaultUnshare) == 0) return MkDirtyMaybeWrite(arch, entry, vmf.vma);
   return PteSoftDirty(arch, vmf.orig_pte) ? PteMkSoftDirty(arch, entry) : entry;
+}
+
+// What the new page holds, and as whose it counts. Linux: mm/memory.c __wp_page_copy_user(), and the counters
+// behind it
+void CopyContents(VmFault& vmf, Pfn copy) {
+  System& system = vmf.system;
+  if (vmf.page.value == 0) {
+    const Pfn special = PtePfn(vmf.arch, vmf.orig_pte);
+    if (!IsZeroPfn(system, special)) system.phys.CopyFrame(special, copy);
+    ++vmf.mm.Rss(RssType::kAnon);
+    return;
+  }
+  system.phys.CopyFrame(vmf.page, copy);
+  const Page& old_folio = system.pages[system.pages.HeadOf(vmf.page)];
+  if (!old_folio.IsAnon()) {
+    --vmf.mm.Rss(RssTypeOf(old_folio));
+    ++vmf.mm.Rss(RssType::kAnon);
+  }
+}
+
+// The entry loses the old page: its mapping, and two references, the entry's and ours. Linux: the end of
+// mm/memory.c wp_page_copy()
+void DropOldPage(VmFault& vmf) {
+  System& system = vmf.system;
+  const Pfn folio = system.pages.HeadOf(vmf.page);
+  FolioRemoveRmapPte(system, vmf.page, vmf.vma);
+  if (system.pages[folio].Has(kPgSwapCache)) [[unlikely]]
+    FreeSwapCache(system, folio);
+  PutFolio(system, folio, 2);
 }
 
 // Linux: mm/memory.c wp_page_copy(). vmf.page, if any, has a reference of ours.
 VmFaultResult WpPageCopy(VmFault& vmf) {
   System& system = vmf.system;
-  const Pfn old_page = vmf.page;
-  const Pfn old_folio = system.pages.HeadOf(old_page);
-  VmFaultResult ret = VmfAnonPrepare(vmf);
+  const VmFaultResult ret = VmfAnonPrepare(vmf);
   const Pfn copy = ret == 0 ? AllocFolio(system) : Pfn(0);
-  if (copy.value == 0) {
-    if (old_page.value != 0) PutFolio(system, old_folio);
+  if (copy.value == 0) [[unlikely]] {
+    if (vmf.page.value != 0) PutPage(system, vmf.page);
     return ret != 0 ? ret : kVmFaultOom;
   }
-  if (old_page.value != 0) {
-    system.phys.CopyFrame(old_page, copy);
-    if (!system.pages[old_folio].IsAnon()) {
-      --vmf.mm.Rss(RssTypeOf(system.pages[old_folio]));
-      ++vmf.mm.Rss(RssType::kAnon);
-    }
-  } else {
-    if (!IsZeroPfn(system, PtePfn(vmf.arch, vmf.orig_pte))) {
-      system.phys.CopyFrame(PtePfn(vmf.arch, vmf.orig_pte), copy);
-    }
-    ++vmf.mm.Rss(RssType::kAnon);
-  }
+  CopyContents(vmf, copy);
   system.pages[copy].Set(kPgUptodate);
-  const Pte entry = CopyEntry(vmf, copy);
   const Invalidation clear(MmuNotifyEvent::kClear, vmf.mm, vmf.address, vmf.address + kPageSize);
   StorePte(vmf.mm, vmf.address, vmf.pte, Pte{0}, "wp_page_copy");
   FlushTlbPage(vmf.mm, vmf.address);
   FolioAddNewAnonRmap(system, copy, vmf.vma, vmf.address, /*exclusive=*/true);
   FolioAddLruVma(system, copy, vmf.vma);
-  StorePte(vmf.mm, vmf.address, vmf.pte, entry, "wp_page_copy");
-  if (old_page.value != 0) {
-    FolioRemoveRmapPte(system, old_page, vmf.vma);
-    FreeSwapCache(system, old_folio);
-    PutFolio(system, old_folio, 2);  // the entry's reference and ours
-  }
+  StorePte(vmf.mm, vmf.address, vmf.pte, CopyEntry(vmf, copy), "wp_page_copy");
+  if (vmf.page.value != 0) DropOldPage(vmf);
   return 0;
 }
 
 // Why a page is not reused, for whoever records.
-const char* WhyCopied(const VmFault& vmf) {
+[[gnu::cold]] const char* WhyCopied(const VmFault& vmf) {
   System& system = vmf.system;
   if (vmf.page.value == 0) {
     return IsZeroPfn(system, PtePfn(vmf.arch, vmf.orig_pte)) ? "it is the zero page, which is everybody's"

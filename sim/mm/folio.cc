@@ -3,7 +3,6 @@
 #include "sim/mm/folio.h"
 
 #include "sim/mm/lru.h"
-#include "sim/mm/rmap.h"
 #include "sim/mm/swap.h"
 
 namespace mmsim {
@@ -38,6 +37,13 @@ void RemoveRmapLargePte(System& system, Pfn page) {
   }
 }
 
+void AddFirstRmapPmd(System& system, Pfn folio) {
+  LargeFolio large(system.pages, folio);
+  large.SetEntireMapcount(0);
+  large.SetLargeMapcount(0);
+  large.SetNrPagesMapped(kEntirelyMapped);
+}
+
 void AddRmapPmd(System& system, Pfn folio) {
   LargeFolio large(system.pages, folio);
   large.SetEntireMapcount(large.EntireMapcount() + 1);
@@ -69,30 +75,6 @@ void FolioMlockOnMap(System& system, Pfn page, const Vma& vma) {
 // Linux: mm/internal.h munlock_vma_folio()
 void FolioMunlockOnUnmap(System& system, Pfn page, const Vma& vma) {
   if (vma.Has(kVmLocked)) MunlockFolio(system, system.pages.HeadOf(page));
-}
-
-void FolioSetAnon(System& system, Pfn folio, const Vma& vma, VirtAddr address, bool exclusive) {
-  const AnonVma* anon_vma = vma.anon_vma;
-  MMSIM_CHECK(anon_vma != nullptr);
-  if (!exclusive) anon_vma = anon_vma->root;
-  Page& page = system.pages[folio];
-  page.mapping = reinterpret_cast<uint64_t>(anon_vma) | 1;
-  page.SetIndex(vma.PgoffOf(address));
-}
-
-void FolioAddNewAnonRmap(System& system, Pfn folio, const Vma& vma, VirtAddr address, bool exclusive) {
-  Page& page = system.pages[folio];
-  if (!vma.Has(kVmDroppable)) page.Set(kPgSwapBacked);
-  FolioSetAnon(system, folio, vma, address, exclusive);
-  if (exclusive) page.Set(kPgAnonExclusive);
-  if (!page.IsLarge()) [[likely]] {
-    page.mapcount = 0;
-    return;
-  }
-  LargeFolio large(system.pages, folio);
-  large.SetEntireMapcount(0);
-  large.SetLargeMapcount(0);
-  large.SetNrPagesMapped(kEntirelyMapped);
 }
 
 void FolioAddAnonRmapPte(System& system, Pfn page, const Vma& vma, bool exclusive) {

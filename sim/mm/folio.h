@@ -8,6 +8,7 @@
 #pragma once
 
 #include "sim/mm/mm.h"
+#include "sim/mm/rmap.h"
 #include "sim/mm/system.h"
 
 namespace mmsim {
@@ -32,9 +33,11 @@ inline void PutPage(System& system, Pfn page) {
 }
 
 // A new frame, zeroed; Pfn 0 when memory is short or the scenario says so.
-inline Pfn AllocFolio(System& system, unsigned order = 0) {
-  if (system.failures.ShouldFail(Seam::kPage)) return Pfn(0);
-  return system.pages.Alloc(order);
+inline Pfn AllocFolio(System& system) {
+  return system.failures.ShouldFail(Seam::kPage) ? Pfn(0) : system.pages.Alloc();
+}
+inline Pfn AllocHugeFolio(System& system) {
+  return system.failures.ShouldFail(Seam::kPage) ? Pfn(0) : system.pages.AllocHuge();
 }
 
 // Linux: fs/proc/internal.h folio_precise_page_mapcount(): how many entries map this page, of a huge folio's
@@ -65,6 +68,7 @@ inline RssType RssTypeOf(const Page& folio) {
 // Large folios, out of line. Linux: mm/rmap.c __folio_add_rmap(), __folio_remove_rmap()
 void AddRmapLargePte(System& system, Pfn page);
 void RemoveRmapLargePte(System& system, Pfn page);
+void AddFirstRmapPmd(System& system, Pfn folio);
 void AddRmapPmd(System& system, Pfn folio);
 void RemoveRmapPmd(System& system, Pfn folio, const Vma& vma);
 
@@ -97,10 +101,24 @@ inline void FolioRemoveRmapPte(System& system, Pfn page, const Vma& vma) {
 }
 
 // Linux: mm/rmap.c __folio_set_anon(): a folio that is not the VMA's alone belongs to the oldest anon_vma.
-void FolioSetAnon(System& system, Pfn folio, const Vma& vma, VirtAddr address, bool exclusive);
+inline void FolioSetAnon(Page& page, const Vma& vma, VirtAddr address, bool exclusive) {
+  MMSIM_CHECK(vma.anon_vma != nullptr);
+  page.mapping = reinterpret_cast<uint64_t>(exclusive ? vma.anon_vma : vma.anon_vma->root) | 1;
+  page.SetIndex(vma.PgoffOf(address));
+}
 // A new folio's first mapping, by a PTE or, where it is huge, by a PMD. Linux: mm/rmap.c
 // folio_add_new_anon_rmap()
-void FolioAddNewAnonRmap(System& system, Pfn folio, const Vma& vma, VirtAddr address, bool exclusive);
+inline void FolioAddNewAnonRmap(System& system, Pfn folio, const Vma& vma, VirtAddr address, bool exclusive) {
+  Page& page = system.pages[folio];
+  if (!vma.Has(kVmDroppable)) page.Set(kPgSwapBacked);
+  FolioSetAnon(page, vma, address, exclusive);
+  if (exclusive) page.Set(kPgAnonExclusive);
+  if (page.IsLarge()) [[unlikely]] {
+    AddFirstRmapPmd(system, folio);
+  } else {
+    page.mapcount = 0;
+  }
+}
 // Linux: mm/rmap.c folio_add_anon_rmap_ptes() with one page, folio_add_anon_rmap_pmd()
 void FolioAddAnonRmapPte(System& system, Pfn page, const Vma& vma, bool exclusive);
 // Linux: mm/rmap.c folio_move_anon_rmap()
@@ -120,5 +138,21 @@ inline bool FolioTryDupAnonRmapPte(System& system, Pfn page, const Mm& src_mm) {
   return true;
 }
 bool FolioTryDupAnonRmapPmd(System& system, Pfn folio, const Mm& src_mm);
+
+// What faults add, one by one: inline, with the move of a full batch aside (lru.h). Linux: mm/swap.c
+// folio_add_lru(), folio_add_lru_vma()
+inline void FolioAddLru(System& system, Pfn folio) {
+  Page& page = system.pages[folio];
+  if (system.lru.in_fault && !page.Has(kPgUnevictable)) page.Set(kPgActive);
+  if (AddToBatch(system.lru.add, page, folio)) [[unlikely]]
+    MoveLruAdd(system);
+}
+inline void FolioAddLruVma(System& system, Pfn folio, const Vma& vma) {
+  if ((vma.flags & (kVmLocked | kVmSpecial)) == kVmLocked) [[unlikely]] {
+    MlockNewFolio(system, folio);
+  } else {
+    FolioAddLru(system, folio);
+  }
+}
 
 }  // namespace mmsim

@@ -36,7 +36,7 @@ void ZapDepositedTable(Mm& mm, EntryPtr pmd) {
 // Linux: mm/huge_memory.c mm_get_huge_zero_folio(); it stays once it was made.
 bool GetHugeZeroFolio(System& system) {
   if (system.huge_zero.value != 0) return true;
-  const Pfn folio = AllocFolio(system, kHugeOrder);
+  const Pfn folio = AllocHugeFolio(system);
   if (folio.value == 0) return false;
   system.huge_zero = folio;
   system.pages[folio].Set(kPgUptodate | kPgReserved);
@@ -52,7 +52,7 @@ VmFaultResult MapHugeZero(VmFault& vmf, VirtAddr haddr) {
     return kVmFaultFallback;
   }
   DepositTable(vmf.mm, vmf.pmd, table);
-  StorePmd(vmf.mm, haddr, vmf.pmd, MkHugePmd(vmf.arch, vmf.system.huge_zero, VmaPageProt(vmf.vma)),
+  StorePmd(vmf.mm, haddr, vmf.pmd, MkHugePmd(vmf.arch, vmf.system.huge_zero, vmf.vma.page_prot),
            "set_huge_zero_folio");
   vmf.mm.pgtables_bytes += kPageSize;
   Hook(HookPoint::kSetHugeZeroFolio, vmf.mm, haddr, haddr + kHugeSize);
@@ -66,7 +66,7 @@ void SplitHugeZeroPmd(Vma& vma, EntryPtr pmd, VirtAddr haddr) {
   StorePmd(mm, haddr, pmd, Pte{0}, "__split_huge_zero_page_pmd");
   FlushTlbPmd(mm, haddr);
   const Pfn table = WithdrawTable(mm, pmd);
-  const Pte entry = PteMkSpecial(system.arch, PfnPte(system.arch, system.zero_page, VmaPageProt(vma)));
+  const Pte entry = PteMkSpecial(system.arch, PfnPte(system.arch, system.zero_page, vma.page_prot));
   EntryPtr pte = EntryIn(system, table, haddr, kLevelPte);
   for (uint64_t i = 0; i < kHugePages; ++i) {
     StorePte(mm, haddr + i * kPageSize, pte + i, entry, "__split_huge_zero_page_pmd");
@@ -77,7 +77,7 @@ void SplitHugeZeroPmd(Vma& vma, EntryPtr pmd, VirtAddr haddr) {
 // The entry from which the 512 of a split are made; a frozen one as it is when the migration entry has gone
 // again. Linux: the middle of __split_huge_pmd_locked(), mm/migrate.c remove_migration_pte()
 Pte SplitEntry(const Vma& vma, Arch arch, Pfn page, Pte pmd, bool freeze) {
-  Pte entry = PfnPte(arch, page, VmaPageProt(vma));
+  Pte entry = PfnPte(arch, page, vma.page_prot);
   if (PteWrite(arch, pmd)) entry = PteMkWrite(arch, entry);
   if (!PteYoung(arch, pmd)) entry = PteMkOld(arch, entry);
   if (PteDirty(arch, pmd)) entry = PteMkDirty(arch, entry);
@@ -125,7 +125,7 @@ VmFaultResult DoHugePmdAnonymousPage(VmFault& vmf) {
   if (!vmf.IsWrite()) return MapHugeZero(vmf, haddr);
 
   System& system = vmf.system;
-  const Pfn folio = AllocFolio(system, kHugeOrder);
+  const Pfn folio = AllocHugeFolio(system);
   if (folio.value == 0) return kVmFaultFallback;
   const Pfn table = PteAllocOne(vmf.mm);
   if (table.value == 0) {
@@ -134,8 +134,7 @@ VmFaultResult DoHugePmdAnonymousPage(VmFault& vmf) {
   }
   system.pages[folio].Set(kPgUptodate);
   const Arch arch = vmf.arch;
-  const Pte entry =
-      MaybeMkWrite(arch, PteMkDirty(arch, MkHugePmd(arch, folio, VmaPageProt(vmf.vma))), vmf.vma);
+  const Pte entry = MkDirtyMaybeWrite(arch, MkHugePmd(arch, folio, vmf.vma.page_prot), vmf.vma);
   FolioAddNewAnonRmap(system, folio, vmf.vma, haddr, /*exclusive=*/true);
   FolioAddLruVma(system, folio, vmf.vma);
   DepositTable(vmf.mm, vmf.pmd, table);
@@ -163,7 +162,7 @@ VmFaultResult DoHugePmdWpPage(VmFault& vmf) {
         page.Set(kPgAnonExclusive);
       }
       if ((vmf.flags & kFaultUnshare) != 0) return 0;
-      const Pte entry = MaybeMkWrite(arch, PteMkDirty(arch, PteMkYoung(arch, vmf.orig_pmd)), vmf.vma);
+      const Pte entry = MkDirtyMaybeWrite(arch, PteMkYoung(arch, vmf.orig_pmd), vmf.vma);
       StorePmd(vmf.mm, haddr, vmf.pmd, entry, "do_huge_pmd_wp_page");
       FlushTlbPmd(vmf.mm, haddr);
       return 0;

@@ -80,16 +80,9 @@ bool SwapinAll(Vma& vma, EntryPtr pmd, VirtAddr haddr) {
     const VirtAddr address = haddr + i * kPageSize;
     EntryPtr pte = Descend(system, pmd, address, kLevelPte);
     if (!IsSwapPte(system.arch, ReadEntry(pte))) continue;
-    VmFault vmf{.vma = vma,
-                .mm = *vma.mm,
-                .system = system,
-                .arch = system.arch,
-                .address = address,
-                .pgoff = vma.PgoffOf(address),
-                .flags = 0,
-                .pmd = pmd,
-                .pte = pte,
-                .orig_pte = ReadEntry(pte)};
+    VmFault vmf(vma, address, /*fault_flags=*/0, pmd);
+    vmf.pte = pte;
+    vmf.orig_pte = ReadEntry(pte);
     if ((DoSwapPage(vmf) & kVmFaultError) != 0) return false;
   }
   LruAddDrain(system);
@@ -123,7 +116,7 @@ Scan CollapseHugePage(Vma& vma, EntryPtr pmd, VirtAddr haddr, int swapped) {
   Mm& mm = *vma.mm;
   System& system = mm.system;
   const Arch arch = system.arch;
-  const Pfn huge = AllocFolio(system, kHugeOrder);
+  const Pfn huge = AllocHugeFolio(system);
   if (huge.value == 0) return Scan::kAllocHugePageFail;
   Scan result = swapped == 0 || SwapinAll(vma, pmd, haddr) ? Scan::kSucceed : Scan::kFail;
   if (result != Scan::kSucceed) {
@@ -148,7 +141,7 @@ Scan CollapseHugePage(Vma& vma, EntryPtr pmd, VirtAddr haddr, int swapped) {
   }
   CopyPages(vma, pte, haddr, huge);
   system.pages[huge].Set(kPgUptodate);
-  const Pte entry = MaybeMkWrite(arch, PteMkDirty(arch, MkHugePmd(arch, huge, VmaPageProt(vma))), vma);
+  const Pte entry = MkDirtyMaybeWrite(arch, MkHugePmd(arch, huge, vma.page_prot), vma);
   FolioAddNewAnonRmap(system, huge, vma, haddr, /*exclusive=*/true);
   FolioAddLruVma(system, huge, vma);
   DepositTable(mm, pmd, table);

@@ -13,15 +13,14 @@ namespace {
 // Linux: mm/swap.c lru_add(), include/linux/mm_inline.h lru_gen_add_folio()
 void LruAdd(System& system, Pfn folio) {
   Page& page = system.pages[folio];
-  page.Clear(kPgUnevictable);
   if (page.Has(kPgMlocked)) [[unlikely]] {
     page.Clear(kPgActive);
-    page.Set(kPgUnevictable);
+    page.Set(kPgUnevictable | kPgLru);
     system.lru.mlock_count[folio.value] = 0;
-  } else if (page.Has(kPgActive)) {
-    page.Clear(kPgActive | kPgReferenced);
+  } else {
+    page.Clear(page.Has(kPgActive) ? kPgUnevictable | kPgActive | kPgReferenced : kPgUnevictable);
+    page.Set(kPgLru);
   }
-  page.Set(kPgLru);
 }
 
 // Linux: mm/swap.c lru_deactivate()
@@ -50,29 +49,15 @@ void Move(System& system, FolioBatch& batch) {
   }
 }
 
-// Linux: mm/swap.c folio_batch_add_and_move()
 template <void (*kMove)(System&, Pfn)>
 void AddAndMove(System& system, FolioBatch& batch, Pfn folio) {
-  Page& page = system.pages[folio];
-  ++page.refcount;
-  batch.folios[batch.nr++] = folio;
-  if (batch.nr == kPagevecSize || page.IsLarge()) [[unlikely]]
-    Move<kMove>(system, batch);
+  if (AddToBatch(batch, system.pages[folio], folio)) Move<kMove>(system, batch);
 }
 
 }  // namespace
 
-void FolioAddLru(System& system, Pfn folio) {
-  if (system.lru.in_fault && !system.pages[folio].Has(kPgUnevictable)) system.pages[folio].Set(kPgActive);
-  AddAndMove<LruAdd>(system, system.lru.add, folio);
-}
-
-void FolioAddLruVma(System& system, Pfn folio, const Vma& vma) {
-  if ((vma.flags & (kVmLocked | kVmSpecial)) == kVmLocked) {
-    MlockNewFolio(system, folio);
-  } else {
-    FolioAddLru(system, folio);
-  }
+void MoveLruAdd(System& system) {
+  Move<LruAdd>(system, system.lru.add);
 }
 
 void FolioDeactivate(System& system, Pfn folio) {

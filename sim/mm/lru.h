@@ -9,11 +9,11 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "mmsim/types.h"
+#include "sim/mm/page_alloc.h"
 
 namespace mmsim {
 
 struct System;
-struct Vma;
 
 inline constexpr uint32_t kPagevecSize = 31;  // PAGEVEC_SIZE
 
@@ -21,6 +21,13 @@ struct FolioBatch {
   std::array<Pfn, kPagevecSize> folios;
   uint32_t nr = 0;
 };
+
+// The batch's reference; true: the batch is to be moved now. Linux: mm/swap.c folio_batch_add_and_move()
+inline bool AddToBatch(FolioBatch& batch, Page& page, Pfn folio) {
+  ++page.refcount;
+  batch.folios[batch.nr++] = folio;
+  return batch.nr == kPagevecSize || page.IsLarge();
+}
 
 // What is to be done with a page of the mlock batch. Linux: mm/mlock.c LRU_FOLIO, NEW_FOLIO
 enum class MlockWork : uint8_t { kMunlock, kLru, kNew };
@@ -39,9 +46,9 @@ struct LruBatches {
   bool Empty() const { return add.nr + deactivate.nr + lazyfree.nr + mlock.nr == 0; }
 };
 
-// Linux: mm/swap.c folio_add_lru_vma(), folio_add_lru()
-void FolioAddLruVma(System& system, Pfn folio, const Vma& vma);
-void FolioAddLru(System& system, Pfn folio);
+// What a full batch of new pages comes to; what puts them there is in folio.h. Linux: mm/swap.c
+// folio_batch_move_lru() with lru_add()
+void MoveLruAdd(System& system);
 // Linux: mm/swap.c folio_deactivate(), folio_mark_lazyfree(), folio_mark_accessed() (of the
 // multi-generational LRU, which Debian's kernels enable)
 void FolioDeactivate(System& system, Pfn folio);

@@ -35,15 +35,9 @@ PageAllocator::~PageAllocator() {
   munmap(records_, frames_ * sizeof(Page));
 }
 
-Pfn PageAllocator::Pop(PageAllocator& a, uint64_t& list) {
-  const uint64_t pfn = list;
-  if (pfn != 0) list = a.records_[pfn].mapping;
-  return Pfn(pfn);
-}
-
 // The first frame of 512 free ones, or 0.
 uint64_t PageAllocator::TakeBlock() {
-  if (free_blocks_ != 0) return Pop(*this, free_blocks_).value;
+  if (free_blocks_ != 0) return Pop(free_blocks_).value;
   if (next_block_ + kHugePages > frames_) return 0;
   const uint64_t block = next_block_;
   next_block_ += kHugePages;
@@ -73,28 +67,19 @@ bool PageAllocator::Coalesce() {
   return found;
 }
 
-Pfn PageAllocator::TakeSmall() {
-  if (free_small_ != 0) return Pop(*this, free_small_);
-  if (small_.next == small_.end) {
-    if (const uint64_t block = TakeBlock(); block != 0) small_ = {block, block + kHugePages};
+Pfn PageAllocator::TakeSmallOfNewBlock() {
+  if (const uint64_t block = TakeBlock(); block != 0) {
+    small_ = {block + 1, block + kHugePages};
+    return Pfn(block);
   }
-  if (small_.next != small_.end) return Pfn(small_.next++);
   // The last frames: those kept for tables.
   if (tables_.next != tables_.end) return Pfn(tables_.next++);
-  const Pfn table = Pop(*this, free_tables_);
+  const Pfn table = Pop(free_tables_);
   if (table.value != 0) phys_.Discard(table);
   return table;
 }
 
-Pfn PageAllocator::Alloc(unsigned order) {
-  if (order == 0) {
-    const Pfn pfn = TakeSmall();
-    if (pfn.value == 0) return pfn;
-    records_[pfn.value] = Page{1, -1, 0, 0};
-    ++allocated_;
-    return pfn;
-  }
-  MMSIM_CHECK(order == kHugeOrder);
+Pfn PageAllocator::AllocHuge() {
   uint64_t block = TakeBlock();
   if (block == 0 && Coalesce()) block = TakeBlock();
   if (block == 0) return Pfn(0);
@@ -106,7 +91,7 @@ Pfn PageAllocator::Alloc(unsigned order) {
 }
 
 Pfn PageAllocator::AllocTable() {
-  Pfn pfn = Pop(*this, free_tables_);
+  Pfn pfn = Pop(free_tables_);
   if (pfn.value != 0) {
     std::memset(phys_.TableAt(pfn), 0, kPageSize);
   } else {
@@ -124,7 +109,7 @@ Pfn PageAllocator::AllocTable() {
 
 Pfn PageAllocator::AllocExact(uint64_t nr) {
   MMSIM_CHECK(nr > 0 && nr <= kHugePages);
-  const Pfn first = Alloc(kHugeOrder);
+  const Pfn first = AllocHuge();
   if (first.value == 0) return first;
   SplitCompound(first);
   for (uint64_t i = 0; i < nr; ++i) {

@@ -52,6 +52,8 @@ struct Page {
   // Linux: folio_test_anon()
   bool IsAnon() const { return (mapping & 1) != 0; }
   bool IsLarge() const { return Has(kPgHead); }
+  // What nearly every page of a process is: anonymous, a folio by itself, and in no swap slot.
+  bool IsPlainAnon() const { return IsAnon() && !Has(kPgHead | kPgTail | kPgSwapCache); }
 };
 static_assert(sizeof(Page) == 24);
 
@@ -62,9 +64,17 @@ class PageAllocator {
   PageAllocator(const PageAllocator&) = delete;
   PageAllocator& operator=(const PageAllocator&) = delete;
 
-  // A frame of zeros (order 0) or an aligned run of 512 (order 9, made a compound page); refcount 1. Pfn 0
-  // when there is none.
-  Pfn Alloc(unsigned order);
+  // A frame of zeros; refcount 1. Pfn 0 when there is none.
+  Pfn Alloc() {
+    const Pfn pfn = TakeSmall();
+    if (pfn.value == 0) [[unlikely]]
+      return pfn;
+    ++allocated_;
+    records_[pfn.value] = Page{1, -1, 0, 0};
+    return pfn;
+  }
+  // An aligned run of 512 of them, made a compound page.
+  Pfn AllocHuge();
   // A frame in the direct map, of zeros, marked kPgTable; refcount 1. Pfn 0 when there is none.
   Pfn AllocTable();
   // `nr` consecutive single frames of zeros in the direct map, so that the kernel writes them as it writes
@@ -91,10 +101,18 @@ class PageAllocator {
   struct Bump {
     uint64_t next = 0, end = 0;
   };
-  static Pfn Pop(PageAllocator& a, uint64_t& list);
+  Pfn Pop(uint64_t& list) {
+    const uint64_t pfn = list;
+    if (pfn != 0) list = records_[pfn].mapping;
+    return Pfn(pfn);
+  }
   uint64_t TakeBlock();
   bool Coalesce();
-  Pfn TakeSmall();
+  Pfn TakeSmall() {
+    if (free_small_ == 0 && small_.next != small_.end) return Pfn(small_.next++);
+    return free_small_ != 0 ? Pop(free_small_) : TakeSmallOfNewBlock();
+  }
+  Pfn TakeSmallOfNewBlock();
 
   PhysMem& phys_;
   Page* records_;  // a reserved array, real memory only where used

@@ -4,7 +4,7 @@
 // mm/mprotect.c, mm/mremap.c, include/linux/pgtable.h.
 //
 // Levels are those of sim/hw/geometry.h: 0 holds PTEs, 1 PMDs, 2 PUDs, 3 the root. Entries are read through
-// EntryPtr, which nothing can be written through but StoreEntry and its form for runs.
+// EntryPtr, which nothing can be written through but StoreEntry and its forms for many.
 // Invariants: a table is referenced by exactly one entry; pgtables_bytes counts all but the root; an entry is
 // written while the mm's TLB entries for it are stale only until the Flush* call that follows.
 // Not modelled: table locks, the fifth level, tables shared between address spaces.
@@ -49,15 +49,22 @@ struct EntryStore {
 // Linux: set_pte_at(), set_pmd(), pte_clear() ... all of them
 [[gnu::cold]] void ReportEntryStore(Mm& mm, VirtAddr address, int level, EntryPtr entry, uint64_t value,
                                     const char* function);
+inline bool IsStoreTold(const System& system) {
+  return system.entry_sink.on_store != nullptr;
+}
 inline void StoreEntry(Mm& mm, VirtAddr address, int level, EntryPtr entry, uint64_t value,
                        const char* function) {
-  if (mm.system.entry_sink.on_store != nullptr) [[unlikely]] {
+  if (IsStoreTold(mm.system)) [[unlikely]] {
     ReportEntryStore(mm, address, level, entry, value, function);
   }
   *const_cast<uint64_t*>(entry) = value;
 }
 inline void StorePte(Mm& mm, VirtAddr address, EntryPtr entry, Pte pte, const char* function) {
   StoreEntry(mm, address, kLevelPte, entry, pte.value, function);
+}
+// For a loop that has asked IsStoreTold before it begins: nobody listens.
+inline void StorePteUntold(EntryPtr entry, Pte pte) {
+  *const_cast<uint64_t*>(entry) = pte.value;
 }
 // `nr` PTEs from `address` on, of consecutive frames. Linux: set_ptes()
 void StorePtes(Mm& mm, VirtAddr address, EntryPtr entry, Pte first, uint64_t nr, const char* function);
@@ -107,21 +114,14 @@ inline bool IsCowMapping(VmFlags flags) {
 
 // Linux: mm/vma.c vma_wants_writenotify()
 bool VmaWantsWritenotify(const Vma& vma);
-// The protection of new entries. Linux: vma->vm_page_prot as vma_set_page_prot() makes it
-inline PgProt VmaPageProt(const Vma& vma) {
-  VmFlags flags = vma.flags;
-  constexpr VmFlags kSharedWrite = kVmShared | kVmWrite;
-  if ((flags & kSharedWrite) == kSharedWrite && VmaWantsWritenotify(vma)) [[unlikely]]
-    flags &= ~kVmShared;
-  return VmGetPageProt(vma.mm->system.arch, flags);
-}
 // Linux: mm/internal.h vma_soft_dirty_enabled()
 inline bool VmaSoftDirtyEnabled(const System& system, const Vma& vma) {
   return system.profile.soft_dirty && !vma.Has(kVmSoftDirty);
 }
-// Linux: include/linux/mm.h maybe_mkwrite()
-inline Pte MaybeMkWrite(Arch arch, Pte pte, const Vma& vma) {
-  return vma.Has(kVmWrite) ? PteMkWrite(arch, pte) : pte;
+// The entry of a page that is written to: maybe_mkwrite(pte_mkdirty()), in the other order, for a writable
+// entry is the simpler one to make dirty. Linux: include/linux/mm.h maybe_mkwrite()
+inline Pte MkDirtyMaybeWrite(Arch arch, Pte pte, const Vma& vma) {
+  return PteMkDirty(arch, vma.Has(kVmWrite) ? PteMkWrite(arch, pte) : pte);
 }
 
 // --- tables

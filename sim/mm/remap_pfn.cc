@@ -15,7 +15,7 @@ namespace {
 Status RemapPteRange(Vma& vma, VirtRange range, Pfn pfn) {
   Mm& mm = *vma.mm;
   const Arch arch = mm.system.arch;
-  const PgProt prot = VmaPageProt(vma);
+  const PgProt prot = vma.page_prot;
   EntryPtr pte = nullptr;
   for (VirtAddr address = range.start; address < range.end; address += kPageSize, pfn = pfn + 1) {
     if (pte == nullptr || IndexAt(address, kLevelPte) == 0) {

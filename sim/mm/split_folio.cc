@@ -22,7 +22,7 @@ bool MapZeroPageInstead(System& system, const Mapping& m, Pfn page) {
   }
   const Arch arch = system.arch;
   const Pte old = ReadEntry(m.entry);
-  Pte entry = PteMkSpecial(arch, PfnPte(arch, system.zero_page, VmaPageProt(*m.vma)));
+  Pte entry = PteMkSpecial(arch, PfnPte(arch, system.zero_page, m.vma->page_prot));
   if (PteSoftDirty(arch, old)) entry = PteMkSoftDirty(arch, entry);
   StorePte(*m.vma->mm, m.address, m.entry, entry, "try_to_map_unused_to_zeropage");
   FlushTlbPage(*m.vma->mm, m.address);  // by try_to_migrate_one(), in each address space

@@ -8,7 +8,7 @@ namespace mmsim {
 namespace {
 
 Pfn ReservedPage(System& system) {
-  const Pfn pfn = system.pages.Alloc(0);
+  const Pfn pfn = system.pages.Alloc();
   MMSIM_CHECK(pfn.value != 0);
   system.pages[pfn].Set(kPgReserved | kPgUptodate);
   return pfn;

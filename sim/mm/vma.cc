@@ -41,11 +41,19 @@ void VmaEdit::SetRange(Vma& vma, VirtAddr start, VirtAddr end, uint64_t pgoff) {
 
 void VmaEdit::SetFlags(Vma& vma, VmFlags flags) {
   vma.flags.value_ = flags;
+  SetPageProt(vma);
 }
 
 void VmaEdit::SetFile(Vma& vma, FileRef file, VmOps ops) {
   vma.file.Set(std::move(file));
   vma.ops.value_ = ops;
+  SetPageProt(vma);
+}
+
+// Linux: mm/mmap.c vma_set_page_prot()
+void VmaEdit::SetPageProt(Vma& vma) {
+  const VmFlags flags = VmaWantsWritenotify(vma) ? vma.flags & ~kVmShared : VmFlags{vma.flags};
+  vma.page_prot.Set(VmGetPageProt(vma.mm->system.arch, flags));
 }
 
 Vma* VmAreaAlloc(Mm& mm) {

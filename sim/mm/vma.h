@@ -11,6 +11,7 @@
 
 #include "mmsim/types.h"
 #include "sim/base/errno.h"
+#include "sim/mm/arch/pte_types.h"
 #include "sim/mm/filemap.h"
 #include "sim/mm/vm_flags.h"
 
@@ -73,7 +74,8 @@ class Guarded<T> : public T {
 struct Vma : IMmapHook {
   Guarded<VirtAddr> start, end;  // [start, end)
   Guarded<VmFlags> flags;
-  Guarded<uint64_t> pgoff;  // pages into the file; start >> 12 at creation for anonymous memory
+  Guarded<PgProt> page_prot;  // of new entries: vm_page_prot, which follows from the flags and ops
+  Guarded<uint64_t> pgoff;    // pages into the file; start >> 12 at creation for anonymous memory
   Mm* mm = nullptr;
   AnonVma* anon_vma = nullptr;
   Guarded<FileRef> file;  // may be set while ops is kNone (private /dev/zero)
@@ -132,6 +134,8 @@ class VmaEdit {
   void SetFile(Vma& vma, FileRef file, VmOps ops);
 
  private:
+  static void SetPageProt(Vma& vma);
+
   Mm& mm_;
 };
 

@@ -28,6 +28,7 @@ struct Zap {
   Vma& vma;
   const Arch arch;
   const ZapDetails details;
+  const bool plain;  // what follows may hold for many entries: private copies go too, nobody is told
   std::array<int64_t, static_cast<size_t>(RssType::kCount)> rss{};
   bool force_flush = false;  // a dirty page of a file was unmapped
 };
@@ -68,12 +69,27 @@ void ZapSwapPte(Zap& z, VirtAddr address, EntryPtr pte, Pte ptent) {
   z.system.swap->FreeAndCache(PteSwap(z.arch, ptent).offset);
 }
 
+// What nearly every entry comes to; false: it is another, and nothing was done.
+template <Arch kArch>
+[[gnu::always_inline]] inline bool ZapPlainPte(Zap& z, EntryPtr pte, Pte ptent) {
+  if (!z.plain || !PtePlain(kArch, ptent)) return false;
+  const Pfn pfn = PtePlainPfn(kArch, ptent);
+  Page& page = z.system.pages[pfn];
+  if (!page.IsPlainAnon()) return false;
+  StorePteUntold(pte, Pte{0});
+  --z.rss[static_cast<size_t>(RssType::kAnon)];
+  --page.mapcount;
+  z.tlb.RemovePage();
+  if (--page.refcount == 0) FreeFolio(z.system, pfn);
+  return true;
+}
+
 template <Arch kArch>
 void ZapPteRange(Zap& z, EntryPtr pmd, VirtAddr address, VirtAddr end) {
   EntryPtr pte = Descend(z.system, pmd, address, kLevelPte);
   for (; address != end; address += kPageSize, ++pte) {
     const Pte ptent = ReadEntry(pte);
-    if (PteNone(kArch, ptent)) continue;
+    if (ZapPlainPte<kArch>(z, pte, ptent) || PteNone(kArch, ptent)) continue;
     if (PtePresent(kArch, ptent)) {
       ZapPresentPte<kArch>(z, address, pte, ptent);
     } else {
@@ -137,7 +153,13 @@ void UnmapPageRange(MmuGather& tlb, Vma& vma, VirtRange range, ZapDetails detail
   range.start = std::max<VirtAddr>(range.start, vma.start);
   range.end = std::min<VirtAddr>(range.end, vma.end);
   if (range.Empty()) return;
-  Zap z{.tlb = tlb, .mm = mm, .system = mm.system, .vma = vma, .arch = mm.system.arch, .details = details};
+  Zap z{.tlb = tlb,
+        .mm = mm,
+        .system = mm.system,
+        .vma = vma,
+        .arch = mm.system.arch,
+        .details = details,
+        .plain = details.even_cows && !vma.Has(kVmLocked) && !IsStoreTold(mm.system)};
   EntryPtr pgd = PgdEntry(mm, range.start);
   for (VirtAddr address = range.start, next; address != range.end; address = next, ++pgd) {
     next = LevelEnd(address, range.end, kLevelPgd);

@@ -73,7 +73,7 @@ TEST_P(ValidatorTest, CountsOfAFrame) {
       [&] { Frame().Set(kPgAnonExclusive); });
   Pfn lost;
   Finds(
-      "the number of allocated frames is", [&] { lost = system().pages.Alloc(0); },
+      "the number of allocated frames is", [&] { lost = system().pages.Alloc(); },
       [&] {
         system().pages[lost].refcount = 0;
         system().pages.Free(lost, 0);

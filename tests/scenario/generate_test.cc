@@ -5,8 +5,11 @@
 #include <gtest/gtest.h>
 
 #include "sim/audit/validator.h"
+#include "sim/mm/page_table.h"
+#include "sim/scenario/observation.h"
 #include "sim/scenario/program.h"
 #include "sim/scenario/runner.h"
+#include "uapi/observe.h"
 
 namespace mmsim::scenario {
 namespace {
@@ -39,6 +42,37 @@ TEST_P(Generated, MostCallsSucceedAndTheModelStaysSound) {
   }
   EXPECT_GT(calls, 500u);
   EXPECT_GE(succeeded * 2, calls) << succeeded << " of " << calls;
+}
+
+// Fork and zap go a shorter way where nobody listens to stores: it comes to the same.
+TEST_P(Generated, WhoListensChangesNothing) {
+  const auto [about, arch] = GetParam();
+  for (uint64_t seed = 101; seed <= 106; ++seed) {
+    SCOPED_TRACE(seed);
+    auto scenario = Scenario::FromText(Generate({.seed = seed, .steps = 120, .about = about}), "generated");
+    ASSERT_TRUE(scenario.ok()) << scenario.status();
+    ASSERT_TRUE(MakeProgram(**scenario, {.arch = arch}).ok());
+    std::vector<std::string> texts[2];
+    for (const bool listened : {false, true}) {
+      RunnerOptions options;
+      options.kernel.arch = arch;
+      options.check_results = false;
+      Runner runner(**scenario, options);
+      uint64_t stores = 0;
+      if (listened) {
+        runner.kernel().system().entry_sink = {
+            [](void* count, const EntryStore&) { ++*static_cast<uint64_t*>(count); }, nullptr, &stores};
+      }
+      constexpr uint32_t kWhat = OBSERVE_SMAPS | OBSERVE_PAGES | OBSERVE_FRAMES;
+      KernelObserver observer(runner.kernel(), kWhat);
+      const absl::Status status = runner.RunAll([&](const Step&, const guest::Outcome&) {
+        texts[listened].push_back(StateText(observer.Observe(), kWhat));
+      });
+      ASSERT_TRUE(status.ok()) << status;
+      EXPECT_EQ(stores != 0, listened);
+    }
+    EXPECT_EQ(texts[0], texts[1]);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Generated,

@@ -149,6 +149,10 @@ struct Codec {
     return c.at_once_[access.Index()].IsMetBy(attributes);
   }
   static uint32_t AbsentCode(const Controls& c, Access access) { return c.absent_code_[access.Index()]; }
+  // Of a plain leaf that forbids the access.
+  static uint32_t RefusedCode(const Controls& c, uint32_t attributes, Access access) {
+    return FaultCode(c, TrapKind::kPermission, 0, access, attributes);
+  }
   static bool IsValid(uint64_t entry) { return (entry & kValid) != 0; }
   // What an entry is (D8.3.1), and the order of its faults (D8.15.4): translation, address size, access flag.
   template <int kLevel>

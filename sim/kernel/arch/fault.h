@@ -20,15 +20,22 @@ enum class TrapVerdict : uint8_t {
 };
 
 // `signal` is written if there is one, and left alone else.
-TrapVerdict HandleTrapX86(Task& task, const Trap& trap, SigInfo& signal);
-TrapVerdict HandleTrapArm64(Task& task, const Trap& trap, SigInfo& signal);
-inline TrapVerdict HandleTrap(Task& task, const Trap& trap, SigInfo& signal) {
-  return task.mm->system.arch == Arch::kX86_64 ? HandleTrapX86(task, trap, signal)
-                                               : HandleTrapArm64(task, trap, signal);
+TrapVerdict HandleTrapX86(Task& task, WalkResult refused, SigInfo& signal);
+TrapVerdict HandleTrapArm64(Task& task, WalkResult refused, SigInfo& signal);
+template <Arch kArch>
+TrapVerdict HandleTrap(Task& task, WalkResult refused, SigInfo& signal) {
+  return kArch == Arch::kX86_64 ? HandleTrapX86(task, refused, signal)
+                                : HandleTrapArm64(task, refused, signal);
 }
 
 // The VMA of `address`, after a stack below which it lies has grown to it; null: none. Linux: mm/memory.c
 // lock_mm_and_find_vma()
-Vma* FindVmaOrGrow(Task& task, VirtAddr address);
+Vma* GrowToAddress(Task& task, Vma* above, VirtAddr address);
+inline Vma* FindVmaOrGrow(Task& task, VirtAddr address) {
+  Vma* vma = task.mm->vmas.Find(address);
+  if (vma != nullptr && vma->start <= address) [[likely]]
+    return vma;
+  return GrowToAddress(task, vma, address);
+}
 
 }  // namespace mmsim

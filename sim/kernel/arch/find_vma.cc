@@ -4,13 +4,10 @@
 
 namespace mmsim {
 
-// Linux: mm/memory.c lock_mm_and_find_vma()
-Vma* FindVmaOrGrow(Task& task, VirtAddr address) {
-  Vma* vma = task.mm->vmas.Find(address);
-  if (vma != nullptr && vma->start <= address) return vma;
-  if (vma == nullptr || !vma->Has(kVmGrowsDown)) return nullptr;
-  if (!ExpandDownwards(*vma, task.AsCurrent(), address.PageFloor()).ok()) return nullptr;
-  return vma;
+// Linux: mm/memory.c lock_mm_and_find_vma(), where find_vma() found one that begins above, or none
+Vma* GrowToAddress(Task& task, Vma* above, VirtAddr address) {
+  if (above == nullptr || !above->Has(kVmGrowsDown)) return nullptr;
+  return ExpandDownwards(*above, task.AsCurrent(), address.PageFloor()).ok() ? above : nullptr;
 }
 
 }  // namespace mmsim

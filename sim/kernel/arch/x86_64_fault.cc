@@ -10,7 +10,8 @@
 namespace mmsim {
 namespace {
 
-// One trap under way: the locals of do_user_addr_fault().
+// One trap under way: the locals of do_user_addr_fault(). By value, so that the way without a signal keeps
+// them in registers.
 struct X86Fault {
   Task& task;
   VirtAddr address;
@@ -25,25 +26,25 @@ bool IsVsyscall(VirtAddr address) {
 
 // Linux: arch/x86/mm/fault.c fault_in_kernel_space()
 bool FaultInKernelSpace(VirtAddr address) {
-  return !IsVsyscall(address) && address.value >= abi::TaskSize(Arch::kX86_64);
+  return address.value >= abi::TaskSize(Arch::kX86_64) && !IsVsyscall(address);
 }
 
 // Linux: arch/x86/mm/fault.c sanitize_error_code(), set_signal_archinfo(): programs learn nothing of the
 // kernel's half.
-SigInfo ArchSignal(const X86Fault& f, int signo, int code, int pkey) {
+SigInfo ArchSignal(X86Fault f, int signo, int code, int pkey) {
   uint64_t error_code = f.error_code | x86_64::kErrorUser;
   if (f.address.value >= abi::TaskSize(Arch::kX86_64)) error_code |= x86_64::kErrorPresent;
   return {signo, code, f.address.value, pkey, error_code, x86_64::kVectorPageFault};
 }
 
-TrapVerdict Signal(const X86Fault& f, const SigInfo& signal) {
+TrapVerdict Signal(X86Fault f, const SigInfo& signal) {
   if (!f.user_mode) return TrapVerdict::kFixup;
   f.signal = signal;
   return TrapVerdict::kSignal;
 }
 
 // Linux: arch/x86/mm/fault.c __bad_area_nosemaphore()
-TrapVerdict BadArea(const X86Fault& f, int si_code, int pkey = 0) {
+TrapVerdict BadArea(X86Fault f, int si_code, int pkey = 0) {
   return Signal(f, ArchSignal(f, kSigSegv, si_code, pkey));
 }
 
@@ -54,13 +55,13 @@ int VmaPkey(const Vma& vma) {
 // Linux: arch/x86/include/asm/mmu_context.h arch_vma_access_permitted()
 bool ArchVmaAccessPermitted(const Task& task, const Vma& vma, bool write, bool execute) {
   if (execute) return true;
-  const uint32_t bits = task.pkru >> (2 * VmaPkey(vma));
   constexpr uint32_t kAccessDisable = 1, kWriteDisable = 2;
-  return !(bits & kAccessDisable) && !(write && (bits & kWriteDisable));
+  const uint32_t denied = write ? kAccessDisable | kWriteDisable : kAccessDisable;
+  return ((task.pkru >> (2 * VmaPkey(vma))) & denied) == 0;
 }
 
 // Linux: arch/x86/mm/fault.c bad_area_access_error()
-TrapVerdict BadAreaAccessError(const X86Fault& f, const Vma& vma) {
+TrapVerdict BadAreaAccessError(X86Fault f, const Vma& vma) {
   const bool by_pkey = (f.error_code & x86_64::kErrorProtectionKey) ||
                        !ArchVmaAccessPermitted(f.task, vma, f.error_code & x86_64::kErrorWrite,
                                                f.error_code & x86_64::kErrorFetch);
@@ -68,7 +69,7 @@ TrapVerdict BadAreaAccessError(const X86Fault& f, const Vma& vma) {
 }
 
 // Linux: arch/x86/mm/fault.c access_error()
-bool AccessError(const X86Fault& f, const Vma& vma) {
+bool AccessError(X86Fault f, const Vma& vma) {
   if (f.error_code & x86_64::kErrorProtectionKey) return true;
   const bool write = f.error_code & x86_64::kErrorWrite;
   if (!ArchVmaAccessPermitted(f.task, vma, write, f.error_code & x86_64::kErrorFetch)) return true;
@@ -79,7 +80,7 @@ bool AccessError(const X86Fault& f, const Vma& vma) {
 
 // A fetch from one of the three entries of the page is a system call; all else is a fault like any. Linux:
 // arch/x86/entry/vsyscall/vsyscall_64.c emulate_vsyscall(), of vsyscall=xonly
-TrapVerdict EmulateVsyscall(const X86Fault& f) {
+TrapVerdict EmulateVsyscall(X86Fault f) {
   constexpr uint64_t kEntrySize = 1024, kEntries = 3;
   const uint64_t offset = f.address.PageOffset();
   if (offset % kEntrySize == 0 && offset / kEntrySize < kEntries) return TrapVerdict::kEmulated;
@@ -88,7 +89,7 @@ TrapVerdict EmulateVsyscall(const X86Fault& f) {
 }
 
 // Linux: arch/x86/mm/fault.c do_user_addr_fault(), from `done` on
-TrapVerdict FaultDone(const X86Fault& f, VmFaultResult fault) {
+TrapVerdict FaultDone(X86Fault f, VmFaultResult fault) {
   if (!(fault & kVmFaultError)) [[likely]]
     return TrapVerdict::kRetry;
   if (fault & kVmFaultOom) return f.user_mode ? TrapVerdict::kOutOfMemory : TrapVerdict::kFixup;
@@ -97,13 +98,13 @@ TrapVerdict FaultDone(const X86Fault& f, VmFaultResult fault) {
 }
 
 // Linux: arch/x86/mm/fault.c do_user_addr_fault()
-TrapVerdict DoUserAddrFault(const X86Fault& f) {
+TrapVerdict DoUserAddrFault(X86Fault f) {
   FaultFlags flags = 0;
   if (f.error_code & x86_64::kErrorWrite) flags |= kFaultWrite;
   if (f.error_code & x86_64::kErrorFetch) flags |= kFaultInstruction;
   if (f.user_mode) flags |= kFaultUser;
-  if (f.task.mm->system.profile.vsyscall && IsVsyscall(f.address) && f.user_mode &&
-      (f.error_code & x86_64::kErrorFetch))
+  if ((f.error_code & x86_64::kErrorFetch) && f.user_mode && IsVsyscall(f.address) &&
+      f.task.mm->system.profile.vsyscall)
     return EmulateVsyscall(f);
   Vma* vma = FindVmaOrGrow(f.task, f.address);
   if (vma == nullptr) return BadArea(f, kSegvMaperr);
@@ -114,7 +115,8 @@ TrapVerdict DoUserAddrFault(const X86Fault& f) {
 }  // namespace
 
 // Linux: arch/x86/mm/fault.c exc_page_fault(), arch/x86/kernel/traps.c exc_general_protection()
-TrapVerdict HandleTrapX86(Task& task, const Trap& trap, SigInfo& signal) {
+TrapVerdict HandleTrapX86(Task& task, WalkResult refused, SigInfo& signal) {
+  const Trap trap = refused.trap();
   const X86Fault f{task, trap.address, trap.code, trap.access.IsUser(), signal};
   if (trap.kind == TrapKind::kNonCanonical) {
     return Signal(f, {kSigSegv, kSiKernel, 0, 0, 0, x86_64::kVectorGeneralProtection});

@@ -41,6 +41,10 @@ constexpr bool PtePresentInvalid(Pte p) {
 constexpr bool PtePresent(Pte p) {
   return (p.value & (kValid | kPresentInvalid)) != 0;
 }
+// What nearly every entry is: the processor follows it, and to a page that is counted.
+constexpr bool PtePlain(Pte p) {
+  return (p.value & (kValid | kSpecial)) == kValid;
+}
 constexpr bool PteProtNone(Pte p) {
   return PtePresentInvalid(p) && (p.value & kUser) == 0 && (p.value & kUxn) != 0;
 }
@@ -73,6 +77,9 @@ constexpr bool PteUffdWp(Pte p) {
 }
 constexpr uint64_t PtePfn(Pte p) {
   return (p.value & kPfnMask) >> 12;
+}
+constexpr uint64_t PtePlainPfn(Pte p) {
+  return PtePfn(p);
 }
 
 constexpr Pte PfnPte(uint64_t pfn, PgProt prot) {

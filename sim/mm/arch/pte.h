@@ -22,6 +22,7 @@ namespace mmsim {
 
 MMSIM_PREDICATE(PteNone)
 MMSIM_PREDICATE(PtePresent)
+MMSIM_PREDICATE(PtePlain)
 MMSIM_PREDICATE(PteProtNone)
 MMSIM_PREDICATE(PteYoung)
 MMSIM_PREDICATE(PteDirty)
@@ -56,6 +57,9 @@ constexpr bool PmdNone(Pte p) {
 }
 constexpr Pfn PtePfn(Arch arch, Pte p) {
   return Pfn(MMSIM_BY_ARCH(PtePfn(p)));
+}
+constexpr Pfn PtePlainPfn(Arch arch, Pte p) {
+  return Pfn(MMSIM_BY_ARCH(PtePlainPfn(p)));
 }
 constexpr Pfn PmdPfn(Arch arch, Pte p) {
   return Pfn(MMSIM_BY_ARCH(PmdPfn(p)));

@@ -39,6 +39,10 @@ constexpr bool PteNone(Pte p) {
 constexpr bool PtePresent(Pte p) {
   return (p.value & (kPresent | kProtNone)) != 0;
 }
+// What nearly every entry is: the processor follows it, and to a page that is counted.
+constexpr bool PtePlain(Pte p) {
+  return (p.value & (kPresent | kSpecial)) == kPresent;
+}
 constexpr bool PteProtNone(Pte p) {
   return (p.value & (kProtNone | kPresent)) == kProtNone;
 }
@@ -65,6 +69,10 @@ constexpr bool PteUffdWp(Pte p) {
 }
 constexpr uint64_t PtePfn(Pte p) {
   return ((p.value ^ InvertMask(p.value)) & kPfnMask) >> 12;
+}
+// Precondition: PtePlain.
+constexpr uint64_t PtePlainPfn(Pte p) {
+  return (p.value & kPfnMask) >> 12;
 }
 
 constexpr Pte PfnPte(uint64_t pfn, PgProt prot) {
