@@ -218,8 +218,8 @@ struct observe_live {
   uint32_t suspended; /* 1: stands still in a vfork */
 };
 
-/* A text without the bytes at its start and at its end that are those of the text that was reported last; the
- * others follow. */
+/* A text without the bytes at its start and at its end that are those of the text that was reported last (an
+ * empty one, if none was of this space); the others follow. */
 struct observe_text {
   uint32_t front;
   uint32_t back;

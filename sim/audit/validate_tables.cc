@@ -56,10 +56,11 @@ void CheckFilePage(Tables& t, const Vma& vma, VirtAddr address, Pfn page, bool w
 
 // The bits that follow from the VMA alone. Accessed, dirty, soft-dirty and the right to write may differ.
 void CheckProtection(Tables& t, const Vma& vma, VirtAddr address, Pte pte, bool huge) {
-  const Pte expected = PteModify(t.arch, pte, vma.page_prot);
+  const PgProt prot = PageProtOf(vma);
+  const Pte expected = PteModify(t.arch, pte, prot);
   if (PteWrProtect(t.arch, expected) != PteWrProtect(t.arch, pte)) {
     t.census.Complain("{:x}: entry {:x} does not have its VMA's protection ({:x})", address.value, pte.value,
-                      vma.page_prot.value);
+                      prot.value);
   }
   if (PteWrite(t.arch, pte) && !vma.Has(kVmWrite)) {
     t.census.Complain("{:x}: writable in a VMA that is not{}", address.value, huge ? " (huge)" : "");

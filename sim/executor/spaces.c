@@ -194,25 +194,32 @@ static void ParseRanges(struct space* s, size_t same) {
   s->nr_ranges = n;
 }
 
-// Reports the text, when it has changed; how many bytes at its start have not.
-static size_t ReportText(uint16_t kind, uint32_t id, const struct text_buffer* t) {
+// How many bytes at its start are those of the text before.
+static size_t FrontOf(const struct text_buffer* t) {
+  return CommonPrefix(t->now, t->before, t->now_bytes < t->before_bytes ? t->now_bytes : t->before_bytes);
+}
+
+static int IsAsBefore(const struct text_buffer* t, size_t front) {
+  return front == t->now_bytes && front == t->before_bytes;
+}
+
+static void ReportText(uint16_t kind, uint32_t id, const struct text_buffer* t, size_t front) {
   const size_t shorter = t->now_bytes < t->before_bytes ? t->now_bytes : t->before_bytes;
-  const size_t front = CommonPrefix(t->now, t->before, shorter);
-  if (front == t->now_bytes && front == t->before_bytes) return front;
   const size_t back = CommonSuffix(t->now + t->now_bytes, t->before + t->before_bytes, shorter - front);
   const size_t rest = t->now_bytes - front - back;
   struct observe_text* out = BeginChunk(kind, id, sizeof(*out) + rest);
   *out = (struct observe_text){(uint32_t)front, (uint32_t)back};
   memcpy(out + 1, t->now + front, rest);
   EndChunk(sizeof(*out) + rest);
-  return front;
 }
 
 static void ObserveMaps(struct space* s) {
   s->stale = 0;
   ReadText(s->maps_fd, &s->maps, MAPS_BYTES);
-  const size_t same = ReportText(OBSERVE_CHUNK_MAPS, s->id, &s->maps);
-  if (same < s->maps.now_bytes || same < s->maps.before_bytes) ParseRanges(s, same);
+  const size_t front = FrontOf(&s->maps);
+  if (IsAsBefore(&s->maps, front)) return;
+  ParseRanges(s, front);
+  ReportText(OBSERVE_CHUNK_MAPS, s->id, &s->maps, front);
 }
 
 static void ObserveSmaps(struct space* s) {
@@ -222,7 +229,8 @@ static void ObserveSmaps(struct space* s) {
     s->smaps_fd = (int)Open(ProcPath(&t, s->owner, "smaps"), O_READ, 0);
   }
   ReadText(s->smaps_fd, &s->smaps, SMAPS_BYTES);
-  ReportText(OBSERVE_CHUNK_SMAPS, s->id, &s->smaps);
+  const size_t front = FrontOf(&s->smaps);
+  if (!IsAsBefore(&s->smaps, front)) ReportText(OBSERVE_CHUNK_SMAPS, s->id, &s->smaps, front);
 }
 
 static void ObserveLive(void) {

@@ -107,15 +107,16 @@ void TakeShadow(uint32_t nr_entries, std::string_view bytes, State& state) {
   }
 }
 
-// What does not fit the text that was there leaves it as it is: then it differs from the simulator's.
-void TakeText(std::string_view bytes, std::string& text) {
-  if (bytes.size() < sizeof(observe_text)) return;
+absl::Status TakeText(std::string_view bytes, std::string& text) {
+  if (bytes.size() < sizeof(observe_text)) return absl::DataLossError("the guest sent half a text");
   const auto kept = ReadRaw<observe_text>(bytes, 0);
-  if (size_t{kept.front} + kept.back > text.size()) return;
+  if (size_t{kept.front} + kept.back > text.size())
+    return absl::DataLossError("the guest sent a text that does not fit the one before");
   text.replace(kept.front, text.size() - kept.front - kept.back, bytes.substr(sizeof(kept)));
+  return absl::OkStatus();
 }
 
-void TakeChunk(const observe_chunk& chunk, std::string_view bytes, Outcome& outcome, State& state) {
+absl::Status TakeChunk(const observe_chunk& chunk, std::string_view bytes, Outcome& outcome, State& state) {
   switch (chunk.kind) {
     case OBSERVE_CHUNK_OUT:
       outcome.out[chunk.id] = std::string(bytes);
@@ -124,13 +125,11 @@ void TakeChunk(const observe_chunk& chunk, std::string_view bytes, Outcome& outc
       TakeLive(bytes, state);
       break;
     case OBSERVE_CHUNK_MAPS:
-      TakeText(bytes, state.spaces[chunk.id].maps);
       NoteChanged(chunk.id, state);
-      break;
+      return TakeText(bytes, state.spaces[chunk.id].maps);
     case OBSERVE_CHUNK_SMAPS:
-      TakeText(bytes, state.spaces[chunk.id].smaps);
       NoteChanged(chunk.id, state);
-      break;
+      return TakeText(bytes, state.spaces[chunk.id].smaps);
     case OBSERVE_CHUNK_PAGES:
       Merge(ReadArray<observe_page>(bytes), state.spaces[chunk.id].pages);
       NoteChanged(chunk.id, state);
@@ -150,9 +149,10 @@ void TakeChunk(const observe_chunk& chunk, std::string_view bytes, Outcome& outc
     default:  // of a newer executor
       break;
   }
+  return absl::OkStatus();
 }
 
-// Calls take(chunk, bytes) for each chunk.
+// Calls take(chunk, bytes) for each chunk, until one fails.
 template <typename Take>
 absl::Status ForEachChunk(std::string_view record, Take take) {
   size_t at = sizeof(observe_report);
@@ -163,7 +163,7 @@ absl::Status ForEachChunk(std::string_view record, Take take) {
     const uint64_t padded = (chunk.bytes + 7) & ~uint64_t{7};
     if (chunk.bytes > record.size() || padded > record.size() - at)
       return absl::DataLossError("the guest sent a chunk that is longer than its record");
-    take(chunk, record.substr(at, chunk.bytes));
+    if (absl::Status status = take(chunk, record.substr(at, chunk.bytes)); !status.ok()) return status;
     at += padded;
   }
   return absl::OkStatus();
@@ -226,7 +226,7 @@ absl::Status TakeReport(std::string_view record, observe_report& head, Outcome& 
   state.changed_spaces.clear();
   state.frames_changed = false;
   return ForEachChunk(record, [&](const observe_chunk& chunk, std::string_view bytes) {
-    TakeChunk(chunk, bytes, outcome, state);
+    return TakeChunk(chunk, bytes, outcome, state);
   });
 }
 
@@ -234,10 +234,11 @@ absl::StatusOr<Hello> TakeHello(std::string_view record) {
   Hello hello;
   bool found = false;
   absl::Status status = ForEachChunk(record, [&](const observe_chunk& chunk, std::string_view bytes) {
-    if (chunk.kind != OBSERVE_CHUNK_HELLO || bytes.size() < sizeof(observe_hello)) return;
+    if (chunk.kind != OBSERVE_CHUNK_HELLO || bytes.size() < sizeof(observe_hello)) return absl::OkStatus();
     hello.fields = ReadRaw<observe_hello>(bytes, 0);
     hello.release = std::string(bytes.substr(sizeof(observe_hello)));
     found = true;
+    return absl::OkStatus();
   });
   if (!status.ok()) return status;
   if (!found) return absl::DataLossError("the guest's first report is no greeting");

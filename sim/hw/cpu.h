@@ -74,7 +74,7 @@ class Cpu {
     return arch_ == Arch::kX86_64 ? TranslateOn<Arch::kX86_64>(va, access)
                                   : TranslateOn<Arch::kArm64>(va, access);
   }
-  // The same, for those who know what they run on. Precondition: arch().
+  // The same, for those who know what they run on. Precondition: it is arch().
   template <Arch kArch>
   [[gnu::always_inline]] inline WalkResult TranslateOn(VirtAddr va, Access access) {
     if constexpr (kArch == Arch::kX86_64) {

@@ -35,8 +35,8 @@ struct PageAccess {
 };
 
 template <Arch kArch>
-void Record(WalkResult refused, TrapRecords& traps) {
-  const Trap trap = refused.trap();
+void Record(WalkResult trapped, TrapRecords& traps) {
+  const Trap trap = trapped.trap();
   traps.push_back({trap.address.value, trap.code, kArch == Arch::kX86_64 ? x86_64::VectorOf(trap.kind) : 0});
 }
 

@@ -29,7 +29,7 @@ struct Copy {
   System& system;
   const Arch arch;
   const bool is_cow;
-  const bool plain;  // what follows may hold for many entries: private, nothing pinned, nobody is told
+  const bool plain;  // CopyPlainPtes may try: private, no page can be pinned, nobody listens to stores
   std::array<int64_t, static_cast<size_t>(RssType::kCount)> rss{};
 };
 

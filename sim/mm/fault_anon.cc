@@ -31,7 +31,7 @@ VmFaultResult DoAnonymousPage(VmFault& vmf) {
     FolioAddLruVma(system, folio, vma);
     ++vmf.mm.Rss(RssType::kAnon);
     entry = PfnPte(arch, folio, vma.page_prot);
-    if (vma.Has(kVmWrite)) entry = MkDirtyMaybeWrite(arch, entry, vma);
+    if (vma.Has(kVmWrite)) entry = PteMkDirty(arch, PteMkWrite(arch, entry));
   }
   StorePte(vmf.mm, vmf.address, vmf.pte, entry, "do_anonymous_page");
   HookPage(HookPoint::kDoAnonymousPage, vmf.mm, vmf.address);

@@ -57,9 +57,9 @@ Pte CopyEntry(const VmFault& vmf, Pfn copy) {
   return PteSoftDirty(arch, vmf.orig_pte) ? PteMkSoftDirty(arch, entry) : entry;
 }
 
-// What the new page holds, and as whose it counts. Linux: mm/memory.c __wp_page_copy_user(), and the counters
-// behind it
-void CopyContents(VmFault& vmf, Pfn copy) {
+// What the new page holds, and as what the mm counts it. Linux: mm/memory.c __wp_page_copy_user(), and the
+// counters behind it
+void CopyAndCount(VmFault& vmf, Pfn copy) {
   System& system = vmf.system;
   if (vmf.page.value == 0) {
     const Pfn special = PtePfn(vmf.arch, vmf.orig_pte);
@@ -95,7 +95,7 @@ VmFaultResult WpPageCopy(VmFault& vmf) {
     if (vmf.page.value != 0) PutPage(system, vmf.page);
     return ret != 0 ? ret : kVmFaultOom;
   }
-  CopyContents(vmf, copy);
+  CopyAndCount(vmf, copy);
   system.pages[copy].Set(kPgUptodate);
   const Invalidation clear(MmuNotifyEvent::kClear, vmf.mm, vmf.address, vmf.address + kPageSize);
   StorePte(vmf.mm, vmf.address, vmf.pte, Pte{0}, "wp_page_copy");

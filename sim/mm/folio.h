@@ -2,11 +2,13 @@
 // References and map counts of folios: the leaves that the ladder, zap and fork are made of. Each function
 // takes the page that an entry maps; for a page of a huge folio the references are its head's. Linux:
 // include/linux/mm.h folio_get(), folio_put(); mm/rmap.c folio_add_*_rmap_*(), folio_remove_rmap_*();
-// include/linux/rmap.h
+// include/linux/rmap.h. At the end what puts a new page into the LRU batch of lru.h, mm/swap.c
+// folio_add_lru().
 //
 // Not modelled: vmstat counters, the deferred-split list (a flag remains).
 #pragma once
 
+#include "sim/mm/lru.h"
 #include "sim/mm/mm.h"
 #include "sim/mm/rmap.h"
 #include "sim/mm/system.h"

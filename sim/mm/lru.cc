@@ -5,7 +5,6 @@
 
 #include "sim/mm/folio.h"
 #include "sim/mm/system.h"
-#include "sim/mm/vma.h"
 
 namespace mmsim {
 namespace {
@@ -49,6 +48,7 @@ void Move(System& system, FolioBatch& batch) {
   }
 }
 
+// Linux: mm/swap.c folio_batch_add_and_move()
 template <void (*kMove)(System&, Pfn)>
 void AddAndMove(System& system, FolioBatch& batch, Pfn folio) {
   if (AddToBatch(batch, system.pages[folio], folio)) Move<kMove>(system, batch);

@@ -22,7 +22,7 @@ struct FolioBatch {
   uint32_t nr = 0;
 };
 
-// The batch's reference; true: the batch is to be moved now. Linux: mm/swap.c folio_batch_add_and_move()
+// With a reference of the batch; true: the batch is to be moved now.
 inline bool AddToBatch(FolioBatch& batch, Page& page, Pfn folio) {
   ++page.refcount;
   batch.folios[batch.nr++] = folio;

@@ -31,12 +31,6 @@ EntryPtr FindEntry(const Mm& mm, VirtAddr address, int level) {
   return entry;
 }
 
-bool VmaWantsWritenotify(const Vma& vma) {
-  if ((vma.flags & (kVmShared | kVmWrite)) != (kVmShared | kVmWrite)) return false;
-  if (vma.ops == VmOps::kFile) return true;  // page_mkwrite
-  return VmaSoftDirtyEnabled(vma.mm->system, vma);
-}
-
 PhysAddr PgdAlloc(System& system) {
   if (system.failures.ShouldFail(Seam::kTable)) return PhysAddr(0);
   return system.pages.AllocTable().Base();

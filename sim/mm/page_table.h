@@ -62,7 +62,7 @@ inline void StoreEntry(Mm& mm, VirtAddr address, int level, EntryPtr entry, uint
 inline void StorePte(Mm& mm, VirtAddr address, EntryPtr entry, Pte pte, const char* function) {
   StoreEntry(mm, address, kLevelPte, entry, pte.value, function);
 }
-// For a loop that has asked IsStoreTold before it begins: nobody listens.
+// For a loop that has asked before it begins. Precondition: !IsStoreTold(system).
 inline void StorePteUntold(EntryPtr entry, Pte pte) {
   *const_cast<uint64_t*>(entry) = pte.value;
 }
@@ -112,8 +112,6 @@ inline bool IsCowMapping(VmFlags flags) {
   return (flags & (kVmShared | kVmMayWrite)) == kVmMayWrite;
 }
 
-// Linux: mm/vma.c vma_wants_writenotify()
-bool VmaWantsWritenotify(const Vma& vma);
 // Linux: mm/internal.h vma_soft_dirty_enabled()
 inline bool VmaSoftDirtyEnabled(const System& system, const Vma& vma) {
   return system.profile.soft_dirty && !vma.Has(kVmSoftDirty);

@@ -17,6 +17,16 @@
 #include "sim/mm/vma_ops.h"
 
 namespace mmsim {
+namespace {
+
+// Linux: mm/vma.c vma_wants_writenotify()
+bool VmaWantsWritenotify(const Vma& vma) {
+  if ((vma.flags & (kVmShared | kVmWrite)) != (kVmShared | kVmWrite)) return false;
+  if (vma.ops == VmOps::kFile) return true;  // page_mkwrite
+  return VmaSoftDirtyEnabled(vma.mm->system, vma);
+}
+
+}  // namespace
 
 void VmaEdit::Attach(Vma& vma) {
   MMSIM_CHECK(!vma.attached && vma.mm == &mm_);
@@ -41,19 +51,19 @@ void VmaEdit::SetRange(Vma& vma, VirtAddr start, VirtAddr end, uint64_t pgoff) {
 
 void VmaEdit::SetFlags(Vma& vma, VmFlags flags) {
   vma.flags.value_ = flags;
-  SetPageProt(vma);
+  vma.page_prot.Set(PageProtOf(vma));
 }
 
 void VmaEdit::SetFile(Vma& vma, FileRef file, VmOps ops) {
   vma.file.Set(std::move(file));
   vma.ops.value_ = ops;
-  SetPageProt(vma);
+  vma.page_prot.Set(PageProtOf(vma));
 }
 
 // Linux: mm/mmap.c vma_set_page_prot()
-void VmaEdit::SetPageProt(Vma& vma) {
+PgProt PageProtOf(const Vma& vma) {
   const VmFlags flags = VmaWantsWritenotify(vma) ? vma.flags & ~kVmShared : VmFlags{vma.flags};
-  vma.page_prot.Set(VmGetPageProt(vma.mm->system.arch, flags));
+  return VmGetPageProt(vma.mm->system.arch, flags);
 }
 
 Vma* VmAreaAlloc(Mm& mm) {

@@ -106,6 +106,9 @@ struct Vma : IMmapHook {
   Vma* next_ = nullptr;
 };
 
+// What a VMA's page_prot is to be.
+PgProt PageProtOf(const Vma& vma);
+
 // A VMA of `mm` that is in no tree yet; null when memory is short. Linux: kernel/fork.c vm_area_alloc()
 Vma* VmAreaAlloc(Mm& mm);
 // A copy for `mm` that is attached to nothing: neither tree nor anon_vma chains nor i_mmap. Linux:
@@ -134,8 +137,6 @@ class VmaEdit {
   void SetFile(Vma& vma, FileRef file, VmOps ops);
 
  private:
-  static void SetPageProt(Vma& vma);
-
   Mm& mm_;
 };
 

@@ -28,7 +28,8 @@ struct Zap {
   Vma& vma;
   const Arch arch;
   const ZapDetails details;
-  const bool plain;  // what follows may hold for many entries: private copies go too, nobody is told
+  const bool
+      plain;  // ZapPlainPte may try: private copies go too, nothing is mlocked, nobody listens to stores
   std::array<int64_t, static_cast<size_t>(RssType::kCount)> rss{};
   bool force_flush = false;  // a dirty page of a file was unmapped
 };

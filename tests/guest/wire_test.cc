@@ -161,7 +161,10 @@ TEST(Wire, OfATextComesWhatIsNotAsItWas) {
   EXPECT_EQ(take(4, 6, ""), "one\nthree\n");
   EXPECT_EQ(take(10, 0, "four\n"), "one\nthree\nfour\n");
   EXPECT_THAT(state.changed_spaces, ElementsAre(1));
-  EXPECT_EQ(take(10, 10, "more than there is"), "one\nthree\nfour\n");
+  const std::string does_not_fit =
+      Report(Head(OBSERVE_STEP_CALL)).AddText(OBSERVE_CHUNK_SMAPS, 1, {10, 10}, "more than there is").Bytes();
+  observe_report head;
+  EXPECT_TRUE(absl::IsDataLoss(TakeReport(does_not_fit, head, outcome, state)));
 }
 
 TEST(Wire, AShadowTableIsBroughtUpToDateAndGoes) {

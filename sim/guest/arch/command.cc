@@ -10,10 +10,11 @@ ArchCommand CommandFor(Arch arch, bool accelerated) {
       // host, whose emulated timer is late, has the kernel believe that there is none and panic. Without erms
       // the kernel copies in words, where the emulator takes a step a byte. Without smap it does not open and
       // close user memory around each access, which costs the emulator a return to its main loop each.
+      // tsc=reliable: a busy host has the kernel find the TSC skewed, and then read a clock that is a device.
       return {.program = "qemu-system-x86_64",
               .package = "qemu-system-x86",
-              .machine = {"-machine", "pc", "-cpu", "max,-erms,-smap"},
-              .kernel_arguments = "console=ttyS0 no5lvl no_timer_check"};
+              .machine = {"-machine", "pc", "-cpu", accelerated ? "max" : "max,-erms,-smap"},
+              .kernel_arguments = "console=ttyS0 no5lvl no_timer_check tsc=reliable"};
     case Arch::kArm64:
       // A processor without 52-bit addresses gives four levels of tables; it also boots far quicker than
       // `max`.

@@ -75,8 +75,8 @@ TrapVerdict DoPageFault(Task& task, const Trap& trap, SigInfo& signal) {
 
 // The table fault_info[] by the fault's status code. Linux: arch/arm64/mm/fault.c do_mem_abort(),
 // do_sp_pc_abort()
-TrapVerdict HandleTrapArm64(Task& task, WalkResult refused, SigInfo& signal) {
-  const Trap trap = refused.trap();
+TrapVerdict HandleTrapArm64(Task& task, WalkResult trapped, SigInfo& signal) {
+  const Trap trap = trapped.trap();
   switch (trap.kind) {
     case TrapKind::kAlignment:
       if (!IsUserMode(trap)) return TrapVerdict::kFixup;

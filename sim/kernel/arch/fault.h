@@ -19,18 +19,20 @@ enum class TrapVerdict : uint8_t {
   kEmulated,     // the access was carried out without memory (a call into [vsyscall])
 };
 
-// `signal` is written if there is one, and left alone else.
-TrapVerdict HandleTrapX86(Task& task, WalkResult refused, SigInfo& signal);
-TrapVerdict HandleTrapArm64(Task& task, WalkResult refused, SigInfo& signal);
+// `signal` is written if there is one, and left alone else. Precondition: !trapped.ok().
+TrapVerdict HandleTrapX86(Task& task, WalkResult trapped, SigInfo& signal);
+TrapVerdict HandleTrapArm64(Task& task, WalkResult trapped, SigInfo& signal);
 template <Arch kArch>
-TrapVerdict HandleTrap(Task& task, WalkResult refused, SigInfo& signal) {
-  return kArch == Arch::kX86_64 ? HandleTrapX86(task, refused, signal)
-                                : HandleTrapArm64(task, refused, signal);
+TrapVerdict HandleTrap(Task& task, WalkResult trapped, SigInfo& signal) {
+  return kArch == Arch::kX86_64 ? HandleTrapX86(task, trapped, signal)
+                                : HandleTrapArm64(task, trapped, signal);
 }
 
+// `above` is what find_vma() found: it begins above the address, or is null. That VMA, if it is a stack that
+// could be made to begin below; else null.
+Vma* GrowToAddress(Task& task, Vma* above, VirtAddr address);
 // The VMA of `address`, after a stack below which it lies has grown to it; null: none. Linux: mm/memory.c
 // lock_mm_and_find_vma()
-Vma* GrowToAddress(Task& task, Vma* above, VirtAddr address);
 inline Vma* FindVmaOrGrow(Task& task, VirtAddr address) {
   Vma* vma = task.mm->vmas.Find(address);
   if (vma != nullptr && vma->start <= address) [[likely]]

@@ -115,8 +115,8 @@ TrapVerdict DoUserAddrFault(X86Fault f) {
 }  // namespace
 
 // Linux: arch/x86/mm/fault.c exc_page_fault(), arch/x86/kernel/traps.c exc_general_protection()
-TrapVerdict HandleTrapX86(Task& task, WalkResult refused, SigInfo& signal) {
-  const Trap trap = refused.trap();
+TrapVerdict HandleTrapX86(Task& task, WalkResult trapped, SigInfo& signal) {
+  const Trap trap = trapped.trap();
   const X86Fault f{task, trap.address, trap.code, trap.access.IsUser(), signal};
   if (trap.kind == TrapKind::kNonCanonical) {
     return Signal(f, {kSigSegv, kSiKernel, 0, 0, 0, x86_64::kVectorGeneralProtection});

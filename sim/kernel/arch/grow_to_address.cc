@@ -4,7 +4,7 @@
 
 namespace mmsim {
 
-// Linux: mm/memory.c lock_mm_and_find_vma(), where find_vma() found one that begins above, or none
+// Linux: the end of mm/memory.c lock_mm_and_find_vma()
 Vma* GrowToAddress(Task& task, Vma* above, VirtAddr address) {
   if (above == nullptr || !above->Has(kVmGrowsDown)) return nullptr;
   return ExpandDownwards(*above, task.AsCurrent(), address.PageFloor()).ok() ? above : nullptr;
