@@ -135,6 +135,7 @@ static void HandleExec(struct victim* v) {
   if ((uint32_t)former != v->pid) {
     struct victim* caller = FindVictim((uint32_t)former);
     if (caller) {
+      EndVfork(v);  // the leader that had the process id until now has ended
       ForgetWaiter(v->pid);
       v->vfork_parent = caller->vfork_parent;
       RemoveVictim(caller);
@@ -403,6 +404,7 @@ struct run RunLeaderExit(struct victim* v) {
   const uint32_t status = 0;
   Run(v, VICTIM_STUB(VICTIM_CALL), 0);
   SetState(v, VICTIM_ZOMBIE_LEADER);
+  EndVfork(v);
   ++victims_generation;
   for (int i = 0; i < 1000 && StateInProc(v->pid) != 'Z'; ++i) SleepMs(1);
   if (nr_dead < MAX_VICTIMS) dead[nr_dead++] = (struct observe_died){v->pid, status};
