@@ -34,10 +34,11 @@ bool IsEmpty(const Mm& mm, VirtRange range) {
   return true;
 }
 
-// The range's part of the VMA has other flags from here on, and the sums over VMAs follow.
+// The range's part of the VMA has other flags from here on, and the sums over VMAs follow. What it was merged
+// with keeps that it is soft-dirty.
 void ChangeFlags(Vma& vma, uint64_t nr_pages, VmFlags old_flags, VmFlags flags) {
   Mm& mm = *vma.mm;
-  VmaEdit(mm).SetFlags(vma, flags);
+  VmaEdit(mm).SetFlags(vma, flags | (vma.flags & kVmSoftDirty));
   VmStatAccount(mm, old_flags, -static_cast<int64_t>(nr_pages));
   VmStatAccount(mm, flags, static_cast<int64_t>(nr_pages));
 }
