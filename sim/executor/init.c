@@ -95,6 +95,19 @@ static __attribute__((noreturn)) void RunExecutor(void) {
   }
 }
 
+// khugepaged would make huge pages at moments of its own. It sleeps for scan_sleep_millisecs once it has been
+// round and an address space is left for it to look at; with none left it would wait for the next, and begin
+// at once. So it gets this program's, which stays, and finds nothing there.
+static void SendKhugepagedToSleep(void) {
+  const size_t bytes = 4ul << 20;
+  char* const memory = Reserve(bytes);
+  *memory = 1;  // memory that was never written to is not looked at
+  Set("/sys/kernel/mm/transparent_hugepage/khugepaged/max_ptes_none", "0");
+  Set("/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs", "4000000000");
+  CALL3(__NR_madvise, memory, bytes, 14 /* MADV_HUGEPAGE */);
+  SleepMs(20);
+}
+
 __attribute__((noreturn)) void ExecutorMain(void) {
   MountAll();
   for (int fd = 0; fd < 3; ++fd) {
@@ -102,10 +115,7 @@ __attribute__((noreturn)) void ExecutorMain(void) {
     CALL4(__NR_openat, AT_CWD, "/dev/null", O_RDWRITE, 0);  // becomes the victims' 0, 1 and 2
   }
   Set("/sys/kernel/mm/transparent_hugepage/enabled", "madvise");
-  // khugepaged would make huge pages at moments of its own: only of 512 pages that are all there, and not
-  // often.
-  Set("/sys/kernel/mm/transparent_hugepage/khugepaged/max_ptes_none", "0");
-  Set("/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs", "4000000000");
+  SendKhugepagedToSleep();
   Set("/proc/sys/kernel/pid_max", "4194304");
   // Else pages move to other frames when a step takes long, and kcompactd's hour has come.
   Set("/proc/sys/vm/compaction_proactiveness", "0");
