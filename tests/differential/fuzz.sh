@@ -11,14 +11,15 @@ usage() {
   cat <<END
 usage: fuzz.sh --seed S --steps N [--arch x86_64|arm64|x86_64,arm64] [--about A[,A...]] [--smaps-every N] [--keep FOLDER]
 Scenarios from seed S on, about address-space, pages and shadowpt in turn (--about: only these), each carried out in the simulator
-and on the patched kernel, until N steps have been compared; smaps, which take half the time, after each or (--smaps-every)
-after so many. mseal, which this kernel has not, is left out. One that differs is kept in FOLDER (build/differential/fuzz).
+and on the patched kernel, until N steps have been compared; smaps, which take as long as all else, after every 8th and at the
+end of each, or (--smaps-every) after so many. mseal, which this kernel has not, is left out. One that differs is kept in
+FOLDER (build/differential/fuzz).
 Last line: "N steps compared, D differences". Exit status: 0 all agrees, 1 something differs, 2 it could not run.
 END
 }
 stop() { echo "fuzz.sh: $*" >&2; exit 2; }
 
-seed="" steps="" archs=x86_64 smaps_every=1 about=address-space,pages,shadowpt keep=$root/build/differential/fuzz
+seed="" steps="" archs=x86_64 smaps_every=8 about=address-space,pages,shadowpt keep=$root/build/differential/fuzz
 while [ $# -gt 0 ]; do
   case $1 in
     -h | --help) usage; exit 0 ;;
