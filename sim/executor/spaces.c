@@ -194,9 +194,13 @@ static void ParseRanges(struct space* s, size_t same) {
   s->nr_ranges = n;
 }
 
+static size_t ShorterOf(const struct text_buffer* t) {
+  return t->now_bytes < t->before_bytes ? t->now_bytes : t->before_bytes;
+}
+
 // How many bytes at its start are those of the text before.
 static size_t FrontOf(const struct text_buffer* t) {
-  return CommonPrefix(t->now, t->before, t->now_bytes < t->before_bytes ? t->now_bytes : t->before_bytes);
+  return CommonPrefix(t->now, t->before, ShorterOf(t));
 }
 
 static int IsAsBefore(const struct text_buffer* t, size_t front) {
@@ -204,8 +208,7 @@ static int IsAsBefore(const struct text_buffer* t, size_t front) {
 }
 
 static void ReportText(uint16_t kind, uint32_t id, const struct text_buffer* t, size_t front) {
-  const size_t shorter = t->now_bytes < t->before_bytes ? t->now_bytes : t->before_bytes;
-  const size_t back = CommonSuffix(t->now + t->now_bytes, t->before + t->before_bytes, shorter - front);
+  const size_t back = CommonSuffix(t->now + t->now_bytes, t->before + t->before_bytes, ShorterOf(t) - front);
   const size_t rest = t->now_bytes - front - back;
   struct observe_text* out = BeginChunk(kind, id, sizeof(*out) + rest);
   *out = (struct observe_text){(uint32_t)front, (uint32_t)back};

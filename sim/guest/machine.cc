@@ -65,7 +65,7 @@ std::vector<std::string> CommandLine(const Options& options, const std::string& 
            // Memory that is not zeroed twice, code without mitigations, grace periods that wait for no tick:
            // nothing that can be observed, but time. An oops ends the guest at once.
            absl::StrCat(arch.kernel_arguments,
-                        " loglevel=5 panic=-1 oops=panic no_timer_check rdinit=/init init_on_alloc=0 "
+                        " loglevel=5 panic=-1 oops=panic rdinit=/init init_on_alloc=0 "
                         "mitigations=off audit=0 rcupdate.rcu_expedited=1"),
            std::string("-serial"),
            std::string("stdio"),

@@ -53,7 +53,8 @@ template <Arch kArch, AccessKind kKind, Privilege kPrivilege>
     if (walk.ok()) return {Reached::kMemory, walk.phys()};
     if (kAccess.IsUser()) Record<kArch>(walk, result.traps);
     switch (HandleTrap<kArch>(task, walk, result.signal)) {
-      [[likely]] case TrapVerdict::kRetry : break;
+      case TrapVerdict::kRetry:
+        break;
       case TrapVerdict::kOutOfMemory:
         // Linux: mm/oom_kill.c pagefault_out_of_memory(): the program tries again, until the OOM killer finds
         // it.

@@ -170,14 +170,15 @@ Status CopyPageRange(Vma& dst_vma, Vma& src_vma) {
   // Linux: mm/memory.c vma_needs_copy()
   if (!src_vma.Has(kVmPfnMap | kVmMixedMap) && src_vma.anon_vma == nullptr) return {};
   Mm& src = *src_vma.mm;
+  const bool is_cow = IsCowMapping(src_vma.flags);
   Copy c{.dst_vma = dst_vma,
          .src_vma = src_vma,
          .dst = *dst_vma.mm,
          .src = src,
          .system = src.system,
          .arch = src.system.arch,
-         .is_cow = IsCowMapping(src_vma.flags),
-         .plain = IsCowMapping(src_vma.flags) && !src.has_pinned && !IsStoreTold(src.system)};
+         .is_cow = is_cow,
+         .plain = is_cow && !src.has_pinned && !IsStoreTold(src.system)};
   bool ok = true;
   const VirtAddr end = src_vma.end;
   std::optional<Invalidation> protect;

@@ -81,8 +81,7 @@ void DropOldPage(VmFault& vmf) {
   System& system = vmf.system;
   const Pfn folio = system.pages.HeadOf(vmf.page);
   FolioRemoveRmapPte(system, vmf.page, vmf.vma);
-  if (system.pages[folio].Has(kPgSwapCache)) [[unlikely]]
-    FreeSwapCache(system, folio);
+  FreeSwapCache(system, folio);
   PutFolio(system, folio, 2);
 }
 

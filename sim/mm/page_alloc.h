@@ -109,8 +109,8 @@ class PageAllocator {
   uint64_t TakeBlock();
   bool Coalesce();
   Pfn TakeSmall() {
-    if (free_small_ == 0 && small_.next != small_.end) return Pfn(small_.next++);
-    return free_small_ != 0 ? Pop(free_small_) : TakeSmallOfNewBlock();
+    if (free_small_ != 0) return Pop(free_small_);
+    return small_.next != small_.end ? Pfn(small_.next++) : TakeSmallOfNewBlock();
   }
   Pfn TakeSmallOfNewBlock();
 

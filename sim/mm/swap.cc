@@ -107,10 +107,8 @@ bool FolioFreeSwap(System& system, Pfn folio) {
   return true;
 }
 
-void FreeSwapCache(System& system, Pfn folio) {
-  if (system.pages[folio].Has(kPgSwapCache) && FolioMapcount(system, folio) == 0) {
-    FolioFreeSwap(system, folio);
-  }
+void FreeSwapCacheUnlessMapped(System& system, Pfn folio) {
+  if (FolioMapcount(system, folio) == 0) FolioFreeSwap(system, folio);
 }
 
 Pfn ReadSwapCacheAsync(System& system, uint64_t slot) {

@@ -87,7 +87,11 @@ class SwapArea {
 // folio_free_swap()
 bool FolioFreeSwap(System& system, Pfn folio);
 // The same for a page that has just been unmapped. Linux: mm/swap_state.c free_swap_cache()
-void FreeSwapCache(System& system, Pfn folio);
+void FreeSwapCacheUnlessMapped(System& system, Pfn folio);
+inline void FreeSwapCache(System& system, Pfn folio) {
+  if (system.pages[folio].Has(kPgSwapCache)) [[unlikely]]
+    FreeSwapCacheUnlessMapped(system, folio);
+}
 // The swap cache's page of a slot that is in use, read in when it is not there; with a reference. Pfn 0 when
 // memory is short. Linux: mm/swap_state.c read_swap_cache_async()
 Pfn ReadSwapCacheAsync(System& system, uint64_t slot);

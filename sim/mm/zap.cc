@@ -56,8 +56,7 @@ void ZapPresentPte(Zap& z, VirtAddr address, EntryPtr pte, Pte ptent) {
     if (PteYoung(kArch, ptent) && !z.vma.Has(kVmSeqRead | kVmRandRead)) FolioMarkAccessed(z.system, folio);
   }
   FolioRemoveRmapPte(z.system, page, z.vma);
-  if (record.Has(kPgSwapCache)) [[unlikely]]
-    FreeSwapCache(z.system, folio);
+  FreeSwapCache(z.system, folio);
   z.tlb.RemovePage();
   PutFolio(z.system, folio);
 }
