@@ -175,9 +175,19 @@ void CheckTable(Tables& t, Pfn table, int level, uint64_t base) {
   }
 }
 
+// The table that a processor would begin a walk at is the one that the tables lead to.
+void CheckTableOfTlb(Tables& t, const Cpu& cpu) {
+  const Tlb::Table& kept = cpu.tlb().table();
+  if (kept.tag == 0 || Tlb::AsidOfTable(kept.tag) != t.mm.asid) return;
+  const VirtAddr first = Tlb::FirstOfTable(kept.tag);
+  if (FindEntry(t.mm, first, kLevelPte) == kept.entries) return;
+  t.census.Complain("a TLB holds a stale table of {:x}", first.value);
+}
+
 // No processor may hold a translation that the tables no longer give, nor one that permits more.
 void CheckTlbs(Tables& t) {
   for (Cpu* cpu : t.system.cpus) {
+    CheckTableOfTlb(t, *cpu);
     Cpu walker = *cpu;
     walker.SetRoot(t.mm.pgd, t.mm.asid);
     cpu->tlb().ForEach([&](const Tlb::Entry& e) {

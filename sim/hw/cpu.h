@@ -83,6 +83,15 @@ class Cpu {
       return TranslateAs<arm64::Codec>(arm64_, va, access);
     }
   }
+  // The same for an access that is made again after a trap: the TLB had nothing for it, and is not asked.
+  template <Arch kArch>
+  [[gnu::always_inline]] inline WalkResult TranslateAgainOn(VirtAddr va, Access access) {
+    if constexpr (kArch == Arch::kX86_64) {
+      return TranslateFromTable<x86_64::Codec>(x86_64_, va, access);
+    } else {
+      return TranslateFromTable<arm64::Codec>(arm64_, va, access);
+    }
+  }
   // Whether this entry of the TLB serves the access without a walk; for those who audit TLBs.
   bool Serves(const Tlb::Entry& entry, Access access) const {
     return arch_ == Arch::kX86_64 ? x86_64::Codec::ServesFromTlb(x86_64_, entry.attributes, access)
@@ -95,29 +104,44 @@ class Cpu {
   }
 
  private:
-  // What nearly every access comes to needs no call: found in the TLB, or a plain walk.
+  // What nearly every access finds in the TLB needs no call.
   template <class Codec>
   [[gnu::always_inline]] inline WalkResult TranslateAs(const typename Codec::Controls& controls, VirtAddr va,
                                                        Access access) {
     if (!Codec::IsPlainAddress(va, access)) [[unlikely]]
       return TranslateStepByStep<Codec>(controls, va, access);
-    Tlb::Small& e = tlb_.SlotOf(va);
-    const uint64_t tag = tag_ | Tlb::PageTag(va);
-    if (e.tag == tag && Codec::ServesAtOnce(controls, e.attributes, access)) {
+    const Tlb::Small& e = tlb_.SlotOf(va);
+    if (e.tag == (tag_ | Tlb::PageTag(va)) && Codec::ServesAtOnce(controls, e.attributes, access)) {
       return WalkResult::Translation(PhysAddr(e.frame | va.PageOffset()), 0, e.attributes);
     }
-    if (tlb_.HasOthers() || !tlb_on_) [[unlikely]]
-      return TranslateStepByStep<Codec>(controls, va, access);
-    uint64_t leaf = 0;
-    const PlainWalk plain = WalkPlain<Codec>(mem_, root_, va, access, controls, leaf);
+    return TranslateFromTable<Codec>(controls, va, access);
+  }
+  // A walk that begins at the table of PTEs, if the TLB knows it. What is not done here ends in one call, so
+  // that no registers are saved.
+  template <class Codec>
+  [[gnu::noinline]] WalkResult TranslateFromTable(const typename Codec::Controls& controls, VirtAddr va,
+                                                  Access access) {
+    if (tlb_.table().tag != (tag_ | Tlb::TableTag(va))) [[unlikely]]
+      return TranslateFromRoot<Codec>(controls, va, access);
+    const uint64_t leaf = tlb_.table().entries[Codec::kGeometry.Index(va, 0)];
+    const PlainWalk plain = PlainLeaf<Codec>(controls, leaf, access);
     if (plain == PlainWalk::kAbsent) return PlainAbsence<Codec>(controls, va, access);
     if (plain == PlainWalk::kRefused) return PlainRefusal<Codec>(controls, va, leaf, access);
     const uint32_t attributes = Codec::PlainAttributes(controls, leaf);
-    if (plain == PlainWalk::kOther || Codec::IsGlobal(attributes)) [[unlikely]] {
+    if (plain == PlainWalk::kOther || Codec::IsGlobal(attributes)) [[unlikely]]
       return TranslateStepByStep<Codec>(controls, va, access);
-    }
-    tlb_.InsertSmall(e, tag, Codec::AddressOf(leaf), attributes);
+    tlb_.InsertSmall(tlb_.SlotOf(va), tag_ | Tlb::PageTag(va), Codec::AddressOf(leaf), attributes);
     return PlainTranslation<Codec>(controls, va, leaf);
+  }
+  // The same from the root on; the TLB then knows the table.
+  template <class Codec>
+  [[gnu::noinline]] WalkResult TranslateFromRoot(const typename Codec::Controls& controls, VirtAddr va,
+                                                 Access access) {
+    const bool may_keep = tlb_on_ && !tlb_.HasOthers() && Codec::IsPlainAddress(va, access);
+    const uint64_t* table = may_keep ? PlainTable<Codec>(mem_, root_, va, controls) : nullptr;
+    if (table == nullptr) return TranslateStepByStep<Codec>(controls, va, access);
+    tlb_.KeepTable(tag_ | Tlb::TableTag(va), table);
+    return TranslateFromTable<Codec>(controls, va, access);
   }
   // The rarer entries of the TLB, then a walk, whose result is kept.
   template <class Codec>

@@ -9,8 +9,12 @@
 // too little. Pages of 4 KiB are in a direct-mapped array (deterministic: no replacement policy), larger ones
 // in a short list.
 //
+// Beside them one entry of a paging-structure cache (SDM 4.10.3; Arm ARM D8.16, walk caches): the last table
+// that a walk came through. Every invalidation drops it, of whatever it is, as INVLPG does. A leaf that needs
+// a store of hardware's is walked to from the root all the same.
+//
 // Not modelled: entries of the upper half of the address space and of tagged addresses (both walk each time),
-// separate instruction TLBs, paging-structure caches, and whatever would drop entries unasked.
+// separate instruction TLBs, and whatever would drop entries unasked.
 #pragma once
 
 #include <array>
@@ -38,6 +42,13 @@ class Tlb {
     uint32_t attributes = 0;
   };
 
+  // The table of PTEs that 2 MiB of an address space are translated by, if the tables above it take no right
+  // away.
+  struct Table {
+    uint64_t tag = 0;
+    const uint64_t* entries = nullptr;
+  };
+
   // Where the small page that `va` lies in would be, and by which tag it is known: bits 47:12 of its address
   // at 63:28, and the address space. Precondition of all that take an address to keep or find: its bits 63:48
   // are clear.
@@ -48,6 +59,16 @@ class Tlb {
     slot = {tag, frame, attributes};
     small_used_ = true;
   }
+
+  // There is one only while no other entry than small ones is held. Its tag has all bits 63:21 of the
+  // address.
+  const Table& table() const { return table_; }
+  static uint64_t TableTag(VirtAddr va) { return va.value >> kTableShift << kTableTagShift; }
+  // Precondition: !HasOthers().
+  void KeepTable(uint64_t tag, const uint64_t* entries) { table_ = {tag, entries}; }
+  static uint16_t AsidOfTable(uint64_t tag) { return static_cast<uint16_t>(tag); }
+  // The first address that the table of a tag translates.
+  static VirtAddr FirstOfTable(uint64_t tag) { return VirtAddr(tag >> kTableTagShift << kTableShift); }
 
   bool HasOthers() const { return nr_others_ != 0; }
   // Any page that `va` lies in; false if there is none.
@@ -67,6 +88,7 @@ class Tlb {
   }
   void InsertOther(VirtAddr va, uint16_t asid, bool global, PhysAddr at, int level, uint32_t attributes,
                    const Geometry& geometry) {
+    DropTable();
     const uint64_t mask = geometry.LevelMask(level);
     const Entry e{va.value & mask, at.value & mask, attributes, asid, static_cast<uint8_t>(level), global};
     // An older entry of the same page is replaced, so that one address never has two.
@@ -82,6 +104,7 @@ class Tlb {
   // INVLPG, TLBI VAE1: whatever translates this address, of this address space or global; the whole of a
   // large page.
   void InvalidatePage(VirtAddr va, uint16_t asid, const Geometry& geometry) {
+    DropTable();
     DropSmall(va, asid);
     if (nr_others_ != 0) [[unlikely]]
       DropOthersOf({va.PageFloor(), va.PageFloor() + kPageSize}, asid, geometry);
@@ -89,6 +112,7 @@ class Tlb {
   // As often as there are pages in the range.
   void InvalidateRange(VirtRange range, uint16_t asid, const Geometry& geometry) {
     if (range.Empty()) return;
+    DropTable();
     if (range.NrPages() < kSmalls) {
       for (uint64_t p = range.start.PageFloor().value; p < range.end.value; p += kPageSize) {
         DropSmall(VirtAddr(p), asid);
@@ -102,11 +126,13 @@ class Tlb {
   }
   // INVPCID type 1, TLBI ASIDE1: all of one address space but what is global.
   void InvalidateAsid(uint16_t asid) {
+    DropTable();
     DropSmalls([&](const Entry& e) { return e.asid == asid; });
     DropOthers([&](const Entry& e) { return e.asid == asid && !e.global; });
   }
   // INVPCID type 2, TLBI VMALLE1.
   void InvalidateAll() {
+    DropTable();
     if (small_used_) small_.fill(Small());
     small_used_ = false;
     nr_others_ = 0;
@@ -124,12 +150,13 @@ class Tlb {
  private:
   static constexpr uint64_t kSmalls = 256;
   static constexpr uint32_t kOthers = 16;
-  static constexpr int kPageTagShift = 28;
+  static constexpr int kPageTagShift = 28, kTableTagShift = 17, kTableShift = 21;
   static constexpr uint64_t kUsed = uint64_t{1} << 16;  // of a tag, so that none is that of an empty slot
   static Entry Expand(const Small& s) {
     return Entry{s.tag >> kPageTagShift << kPageShift, s.frame, s.attributes,
                  static_cast<uint16_t>(s.tag),         0,       false};
   }
+  void DropTable() { table_.tag = 0; }
   void DropSmall(VirtAddr va, uint16_t asid) {
     Small& slot = SlotOf(va);
     if (slot.tag == (PageTag(va) | AsidTag(asid))) slot = Small();
@@ -156,6 +183,7 @@ class Tlb {
     nr_others_ = kept;
   }
 
+  Table table_;
   std::array<Small, kSmalls> small_;
   std::array<Entry, kOthers> others_;
   uint32_t nr_others_ = 0, next_victim_ = 0;

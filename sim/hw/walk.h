@@ -10,8 +10,8 @@
 // the access is allowed.
 //
 // Invariant: with no trap, the result's attributes are those of the entries after the stores, or say of a
-// right that there is none; whoever keeps them walks again before it believes that. Not modelled:
-// paging-structure caches, walks that other processors' stores overtake (a walk is atomic here).
+// right that there is none; whoever keeps them walks again before it believes that. Not modelled: walks that
+// other processors' stores overtake (a walk is atomic here).
 #pragma once
 
 #include <cstdint>
@@ -103,11 +103,32 @@ template <class Codec, WalkMode kMode>
   return WalkLevel<Codec, kMode, kRoot>(context, Codec::kRootRights, Codec::Root(controls, root, va));
 }
 
-// What nearly every walk comes to is found in one comparison a level: tables that take no right away, and a 4
-// KiB leaf (`leaf` is its entry) that permits the access and needs no store (kServed), or forbids it
-// (kRefused), or is not there (kAbsent). All else (kOther) begins anew, step by step, and comes to the same.
-// Precondition: IsPlainAddress; the root is a table's address and nothing else.
+// What nearly every walk comes to is found in one comparison a level: tables that take no right away
+// (PlainTable), and a 4 KiB leaf that permits the access and needs no store (kServed), or forbids it
+// (kRefused), or is not there (kAbsent). All else (kOther, null) begins anew, step by step, and comes to the
+// same.
 enum class PlainWalk { kServed, kRefused, kAbsent, kOther };
+
+// The entries of the last table on the way to `va`; null: one above is not plain. Precondition:
+// IsPlainAddress; the root is a table's address and nothing else.
+template <class Codec>
+[[gnu::always_inline]] inline const uint64_t* PlainTable(const PhysMem& mem, PhysAddr root, VirtAddr va,
+                                                         const typename Codec::Controls& controls) {
+  static_assert(Codec::kGeometry.levels == 4);
+  const auto entry_at = [&](uint64_t table, int level) {
+    return mem.TableAt(PhysAddr(table))[Codec::kGeometry.Index(va, level)];
+  };
+  uint64_t entry = entry_at(root.value, 3);
+  if (!Codec::IsPlainTable(controls, entry)) [[unlikely]]
+    return nullptr;
+  entry = entry_at(Codec::AddressOf(entry), 2);
+  if (!Codec::IsPlainTable(controls, entry)) [[unlikely]]
+    return nullptr;
+  entry = entry_at(Codec::AddressOf(entry), 1);
+  if (!Codec::IsPlainTable(controls, entry)) [[unlikely]]
+    return nullptr;
+  return mem.TableAt(PhysAddr(Codec::AddressOf(entry)));
+}
 
 // Of a walk through plain tables, with what the access would store.
 template <class Codec>
@@ -115,25 +136,10 @@ uint32_t TouchedAttributes(const typename Codec::Controls& controls, uint64_t le
   return Codec::Attributes(controls, Codec::kRootRights, Codec::TouchLeaf(controls, leaf, access));
 }
 
+// What a leaf below plain tables comes to.
 template <class Codec>
-[[gnu::always_inline]] inline PlainWalk WalkPlain(const PhysMem& mem, PhysAddr root, VirtAddr va,
-                                                  Access access, const typename Codec::Controls& controls,
-                                                  uint64_t& leaf) {
-  constexpr Geometry kGeometry = Codec::kGeometry;
-  static_assert(kGeometry.levels == 4);
-  const auto entry_at = [&](uint64_t table, int level) {
-    return mem.TableAt(PhysAddr(table))[kGeometry.Index(va, level)];
-  };
-  uint64_t entry = entry_at(root.value, 3);
-  if (!Codec::IsPlainTable(controls, entry)) [[unlikely]]
-    return PlainWalk::kOther;
-  entry = entry_at(Codec::AddressOf(entry), 2);
-  if (!Codec::IsPlainTable(controls, entry)) [[unlikely]]
-    return PlainWalk::kOther;
-  entry = entry_at(Codec::AddressOf(entry), 1);
-  if (!Codec::IsPlainTable(controls, entry)) [[unlikely]]
-    return PlainWalk::kOther;
-  leaf = entry_at(Codec::AddressOf(entry), 0);
+[[gnu::always_inline]] inline PlainWalk PlainLeaf(const typename Codec::Controls& controls, uint64_t leaf,
+                                                  Access access) {
   if (!Codec::IsPlainLeaf(controls, leaf)) [[unlikely]] {
     return Codec::IsValid(leaf) ? PlainWalk::kOther : PlainWalk::kAbsent;
   }
@@ -150,7 +156,8 @@ WalkResult PlainTranslation(const typename Codec::Controls& controls, VirtAddr v
   return WalkResult::Translation(at, 0, Codec::PlainAttributes(controls, leaf));
 }
 template <class Codec>
-WalkResult PlainRefusal(const typename Codec::Controls& controls, VirtAddr va, uint64_t leaf, Access access) {
+[[gnu::noinline]] WalkResult PlainRefusal(const typename Codec::Controls& controls, VirtAddr va,
+                                          uint64_t leaf, Access access) {
   const uint32_t code =
       Codec::RefusedCode(controls, TouchedAttributes<Codec>(controls, leaf, access), access);
   return WalkResult::Fault(TrapKind::kPermission, va, 0, code, access);
@@ -165,12 +172,14 @@ template <class Codec, WalkMode kMode = WalkMode::kUpdate>
 WalkResult Walk(PhysMem& mem, PhysAddr root, VirtAddr va, Access access,
                 const typename Codec::Controls& controls, const HardwareSink* sink = nullptr) {
   if (Codec::IsPlainAddress(va, access)) [[likely]] {
-    uint64_t leaf = 0;
-    const PlainWalk plain = WalkPlain<Codec>(mem, root, va, access, controls, leaf);
-    if (plain == PlainWalk::kServed) [[likely]]
-      return PlainTranslation<Codec>(controls, va, leaf);
-    if (plain == PlainWalk::kAbsent) return PlainAbsence<Codec>(controls, va, access);
-    if (plain == PlainWalk::kRefused) return PlainRefusal<Codec>(controls, va, leaf, access);
+    if (const uint64_t* table = PlainTable<Codec>(mem, root, va, controls)) [[likely]] {
+      const uint64_t leaf = table[Codec::kGeometry.Index(va, 0)];
+      const PlainWalk plain = PlainLeaf<Codec>(controls, leaf, access);
+      if (plain == PlainWalk::kServed) [[likely]]
+        return PlainTranslation<Codec>(controls, va, leaf);
+      if (plain == PlainWalk::kAbsent) return PlainAbsence<Codec>(controls, va, access);
+      if (plain == PlainWalk::kRefused) return PlainRefusal<Codec>(controls, va, leaf, access);
+    }
   }
   return WalkStepByStep<Codec, kMode>(mem, root, va, access, controls, sink);
 }

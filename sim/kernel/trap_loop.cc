@@ -35,9 +35,36 @@ struct PageAccess {
 };
 
 template <Arch kArch>
-void Record(WalkResult trapped, TrapRecords& traps) {
+[[gnu::always_inline]] inline void Record(WalkResult trapped, TrapRecords& traps) {
   const Trap trap = trapped.trap();
   traps.push_back({trap.address.value, trap.code, kArch == Arch::kX86_64 ? x86_64::VectorOf(trap.kind) : 0});
+}
+
+// The access trapped: handles it and tries again, as often as it takes.
+template <Arch kArch, AccessKind kKind, Privilege kPrivilege>
+[[gnu::noinline]] PageAccess FaultIn(Cpu& cpu, Task& task, VirtAddr address, WalkResult walk,
+                                     AccessResult& result) {
+  constexpr Access kAccess(kKind, kPrivilege);
+  int oom = 0;
+  for (int tries = 0; tries < kMaxRetries; ++tries) {
+    if (kAccess.IsUser()) Record<kArch>(walk, result.traps);
+    const TrapVerdict verdict = HandleTrap<kArch>(task, walk, kAccess, result.signal);
+    if (verdict != TrapVerdict::kRetry) [[unlikely]] {
+      if (verdict == TrapVerdict::kEmulated) return {Reached::kEmulated, {}};
+      if (verdict != TrapVerdict::kOutOfMemory) return {};
+      // Linux: mm/oom_kill.c pagefault_out_of_memory(): the program tries again, until the OOM killer finds
+      // it.
+      if (++oom == kOomRetries) {
+        result.signal = {kSigKill, 0, 0, 0, 0, 0};
+        return {};
+      }
+    }
+    walk = cpu.TranslateAgainOn<kArch>(address, kAccess);
+    if (walk.ok()) [[likely]]
+      return {Reached::kMemory, walk.phys()};
+  }
+  MMSIM_CHECK(false && "a page fault that is handled and comes back");
+  return {};
 }
 
 // Translates, faulting in as needed. Into `result` goes what a program's access meets: what the hardware
@@ -45,31 +72,11 @@ void Record(WalkResult trapped, TrapRecords& traps) {
 template <Arch kArch, AccessKind kKind, Privilege kPrivilege>
 [[gnu::always_inline]] inline PageAccess AccessPage(Kernel& kernel, Task& task, VirtAddr address,
                                                     AccessResult& result) {
-  constexpr Access kAccess(kKind, kPrivilege);
   Cpu& cpu = kernel.cpu().Enter(task);
-  int oom = 0;
-  for (int tries = 0; tries < kMaxRetries; ++tries) {
-    const WalkResult walk = cpu.TranslateOn<kArch>(address, kAccess);
-    if (walk.ok()) return {Reached::kMemory, walk.phys()};
-    if (kAccess.IsUser()) Record<kArch>(walk, result.traps);
-    switch (HandleTrap<kArch>(task, walk, result.signal)) {
-      case TrapVerdict::kRetry:
-        break;
-      case TrapVerdict::kOutOfMemory:
-        // Linux: mm/oom_kill.c pagefault_out_of_memory(): the program tries again, until the OOM killer finds
-        // it.
-        if (++oom < kOomRetries) break;
-        result.signal = {kSigKill, 0, 0, 0, 0, 0};
-        return {};
-      case TrapVerdict::kSignal:
-      case TrapVerdict::kFixup:
-        return {};
-      case TrapVerdict::kEmulated:
-        return {Reached::kEmulated, {}};
-    }
-  }
-  MMSIM_CHECK(false && "a page fault that is handled and comes back");
-  return {};
+  const WalkResult walk = cpu.TranslateOn<kArch>(address, Access(kKind, kPrivilege));
+  if (walk.ok()) [[likely]]
+    return {Reached::kMemory, walk.phys()};
+  return FaultIn<kArch, kKind, kPrivilege>(cpu, task, address, walk, result);
 }
 
 // Runs `do_page(phys, offset, bytes)` page by page for the kernel's own access; returns how far it came.
@@ -97,14 +104,16 @@ AccessResult ForProgramPages(Kernel& kernel, Task& task, VirtAddr address, uint6
                              DoPage do_page) {
   AccessResult result;
   ForArch(kernel.arch(), [&](auto arch) {
-    while (result.done_bytes < len_bytes) {
-      const VirtAddr at = address + result.done_bytes;
+    uint64_t done = 0;
+    while (done < len_bytes) {
+      const VirtAddr at = address + done;
       const PageAccess page = AccessPage<arch(), kKind, Privilege::kUser>(kernel, task, at, result);
       if (page.reached == Reached::kNothing) break;
-      const uint64_t bytes = BytesInPage(at, len_bytes - result.done_bytes);
-      if (page.reached == Reached::kMemory) do_page(page.phys, result.done_bytes, bytes);
-      result.done_bytes += bytes;
+      const uint64_t bytes = BytesInPage(at, len_bytes - done);
+      if (page.reached == Reached::kMemory) do_page(page.phys, done, bytes);
+      done += bytes;
     }
+    result.done_bytes = done;
   });
   return result;
 }

@@ -49,9 +49,7 @@ bool CopyPresentPage(Copy& c, EntryPtr dst_pte, Pfn page, VirtAddr address) {
   const Pfn copy = AllocFolio(c.system);
   if (copy.value == 0) return false;
   c.system.phys.CopyFrame(page, copy);
-  c.system.pages[copy].Set(kPgUptodate);
-  FolioAddNewAnonRmap(c.system, copy, c.dst_vma, address, /*exclusive=*/true);
-  FolioAddLruVma(c.system, copy, c.dst_vma);
+  AddNewAnonPage(c.system, copy, c.dst_vma, address);
   ++c.rss[static_cast<size_t>(RssType::kAnon)];
   const Pte pte = MkDirtyMaybeWrite(c.arch, PfnPte(c.arch, copy, c.dst_vma.page_prot), c.dst_vma);
   StorePte(c.dst, address, dst_pte, pte, "copy_present_page");

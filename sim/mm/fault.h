@@ -59,14 +59,12 @@ struct VmFault {
 
 // fault.cc
 // Linux: mm/memory.c vmf_anon_prepare(), __vmf_anon_prepare()
-VmFaultResult PrepareAnonVma(VmFault& vmf);
-inline VmFaultResult VmfAnonPrepare(VmFault& vmf) {
-  if (vmf.vma.anon_vma != nullptr) [[likely]]
+VmFaultResult PrepareAnonVma(Vma& vma);
+inline VmFaultResult VmfAnonPrepare(Vma& vma) {
+  if (vma.anon_vma != nullptr) [[likely]]
     return 0;
-  return PrepareAnonVma(vmf);
+  return PrepareAnonVma(vma);
 }
-// fault_anon.cc
-VmFaultResult DoAnonymousPage(VmFault& vmf);
 // fault_file.cc
 VmFaultResult DoFault(VmFault& vmf);
 VmFaultResult FinishFault(VmFault& vmf);
@@ -74,6 +72,7 @@ VmFaultResult FinishFault(VmFault& vmf);
 // mm/memory.c set_pte_range()
 void SetPteRange(VmFault& vmf, Pfn page, uint64_t nr, VirtAddr address, EntryPtr pte);
 // fault_wp.cc
+template <Arch kArch>
 VmFaultResult DoWpPage(VmFault& vmf);
 // fault_swap.cc
 VmFaultResult DoSwapPage(VmFault& vmf);

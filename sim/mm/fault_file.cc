@@ -89,7 +89,7 @@ VmFaultResult DoReadFault(VmFault& vmf) {
 // Linux: mm/memory.c do_cow_fault()
 VmFaultResult DoCowFault(VmFault& vmf) {
   System& system = vmf.system;
-  VmFaultResult ret = VmfAnonPrepare(vmf);
+  VmFaultResult ret = VmfAnonPrepare(vmf.vma);
   if (ret != 0) return ret;
   vmf.cow_page = AllocFolio(system);
   if (vmf.cow_page.value == 0) return kVmFaultOom;
@@ -98,7 +98,6 @@ VmFaultResult DoCowFault(VmFault& vmf) {
     Decide(vmf.mm, vmf.address, vmf.page, "do_cow_fault", "copied",
            "the mapping is private, and this writes");
     system.phys.CopyFrame(vmf.page, vmf.cow_page);
-    system.pages[vmf.cow_page].Set(kPgUptodate);
     ret |= FinishFault(vmf);
     PutPage(system, vmf.page);
   }
@@ -143,8 +142,7 @@ void SetPteRange(VmFault& vmf, Pfn page, uint64_t nr, VirtAddr address, EntryPtr
   if (prefault && ArchWantsOldPrefaultedPte(arch, system.profile.hw_afdbm)) entry = PteMkOld(arch, entry);
   if (vmf.IsWrite()) entry = MkDirtyMaybeWrite(arch, entry, vmf.vma);
   if (vmf.IsWrite() && !vmf.vma.Has(kVmShared)) {
-    FolioAddNewAnonRmap(system, page, vmf.vma, address, /*exclusive=*/true);
-    FolioAddLruVma(system, page, vmf.vma);
+    AddNewAnonPage(system, page, vmf.vma, address);
   } else {
     for (uint64_t i = 0; i < nr; ++i) FolioAddFileRmapPte(system, page + i, vmf.vma);
   }

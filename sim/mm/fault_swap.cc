@@ -4,6 +4,7 @@
 //
 // Invariant: the slot has one entry less, the frame one more.
 // Not modelled: migration entries, markers, swap that takes time or fails, huge folios in swap.
+#include "sim/mm/arch/for_arch.h"
 #include "sim/mm/decision.h"
 #include "sim/mm/fault.h"
 #include "sim/mm/folio.h"
@@ -85,7 +86,7 @@ VmFaultResult DoSwapPage(VmFault& vmf) {
   StorePte(vmf.mm, vmf.address, vmf.pte, pte, "do_swap_page");
   HookPage(HookPoint::kDoSwapPage, vmf.mm, vmf.address);
   if (!vmf.IsWrite()) return in.ret;
-  const VmFaultResult wp = DoWpPage(vmf);
+  const VmFaultResult wp = ForArch(arch, [&](auto known) { return DoWpPage<known()>(vmf); });
   return (wp & kVmFaultError) != 0 ? wp & kVmFaultError : in.ret | wp;
 }
 

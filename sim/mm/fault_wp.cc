@@ -29,7 +29,7 @@ void WpPageReuse(VmFault& vmf) {
 }
 
 // Linux: mm/memory.c wp_can_reuse_anon_folio()
-bool WpCanReuseAnonFolio(System& system, Pfn folio, const Vma& vma) {
+[[gnu::always_inline]] inline bool WpCanReuseAnonFolio(System& system, Pfn folio, const Vma& vma) {
   Page& page = system.pages[folio];
   if (page.IsLarge() || page.refcount > 3) return false;
   if (!page.Has(kPgLru)) LruAddDrain(system);
@@ -50,59 +50,51 @@ VmFaultResult WpPageShared(VmFault& vmf) {
 }
 
 // The entry of the copy. Linux: the middle of mm/memory.c wp_page_copy()
+template <Arch kArch>
 Pte CopyEntry(const VmFault& vmf, Pfn copy) {
-  const Arch arch = vmf.arch;
-  const Pte entry = PfnPte(arch, copy, vmf.vma.page_prot);
-  if ((vmf.flags & kFaultUnshare) == 0) return MkDirtyMaybeWrite(arch, entry, vmf.vma);
-  return PteSoftDirty(arch, vmf.orig_pte) ? PteMkSoftDirty(arch, entry) : entry;
+  const Pte entry = PfnPte(kArch, copy, vmf.vma.page_prot);
+  if ((vmf.flags & kFaultUnshare) == 0) return MkDirtyMaybeWrite(kArch, entry, vmf.vma);
+  return PteSoftDirty(kArch, vmf.orig_pte) ? PteMkSoftDirty(kArch, entry) : entry;
 }
 
 // What the new page holds, and as what the mm counts it. Linux: mm/memory.c __wp_page_copy_user(), and the
 // counters behind it
-void CopyAndCount(VmFault& vmf, Pfn copy) {
+[[gnu::always_inline]] inline void CopyAndCount(VmFault& vmf, Pfn folio, Pfn copy) {
   System& system = vmf.system;
-  if (vmf.page.value == 0) {
+  if (folio.value == 0) [[unlikely]] {
     const Pfn special = PtePfn(vmf.arch, vmf.orig_pte);
     if (!IsZeroPfn(system, special)) system.phys.CopyFrame(special, copy);
     ++vmf.mm.Rss(RssType::kAnon);
     return;
   }
   system.phys.CopyFrame(vmf.page, copy);
-  const Page& old_folio = system.pages[system.pages.HeadOf(vmf.page)];
-  if (!old_folio.IsAnon()) {
-    --vmf.mm.Rss(RssTypeOf(old_folio));
+  if (const Page& old = system.pages[folio]; !old.IsAnon()) {
+    --vmf.mm.Rss(RssTypeOf(old));
     ++vmf.mm.Rss(RssType::kAnon);
   }
 }
 
-// The entry loses the old page: its mapping, and two references, the entry's and ours. Linux: the end of
-// mm/memory.c wp_page_copy()
-void DropOldPage(VmFault& vmf) {
+// `folio` is vmf.page's, with a reference of ours; Pfn 0: none. Linux: mm/memory.c wp_page_copy()
+template <Arch kArch>
+VmFaultResult WpPageCopy(VmFault& vmf, Pfn folio) {
   System& system = vmf.system;
-  const Pfn folio = system.pages.HeadOf(vmf.page);
-  FolioRemoveRmapPte(system, vmf.page, vmf.vma);
-  FreeSwapCache(system, folio);
-  PutFolio(system, folio, 2);
-}
-
-// Linux: mm/memory.c wp_page_copy(). vmf.page, if any, has a reference of ours.
-VmFaultResult WpPageCopy(VmFault& vmf) {
-  System& system = vmf.system;
-  const VmFaultResult ret = VmfAnonPrepare(vmf);
+  const VmFaultResult ret = VmfAnonPrepare(vmf.vma);
   const Pfn copy = ret == 0 ? AllocFolio(system) : Pfn(0);
   if (copy.value == 0) [[unlikely]] {
-    if (vmf.page.value != 0) PutPage(system, vmf.page);
+    if (folio.value != 0) PutFolio(system, folio);
     return ret != 0 ? ret : kVmFaultOom;
   }
-  CopyAndCount(vmf, copy);
-  system.pages[copy].Set(kPgUptodate);
+  CopyAndCount(vmf, folio, copy);
   const Invalidation clear(MmuNotifyEvent::kClear, vmf.mm, vmf.address, vmf.address + kPageSize);
   StorePte(vmf.mm, vmf.address, vmf.pte, Pte{0}, "wp_page_copy");
   FlushTlbPage(vmf.mm, vmf.address);
-  FolioAddNewAnonRmap(system, copy, vmf.vma, vmf.address, /*exclusive=*/true);
-  FolioAddLruVma(system, copy, vmf.vma);
-  StorePte(vmf.mm, vmf.address, vmf.pte, CopyEntry(vmf, copy), "wp_page_copy");
-  if (vmf.page.value != 0) DropOldPage(vmf);
+  AddNewAnonPage(system, copy, vmf.vma, vmf.address);
+  StorePte(vmf.mm, vmf.address, vmf.pte, CopyEntry<kArch>(vmf, copy), "wp_page_copy");
+  if (folio.value != 0) {
+    FolioRemoveRmapPte(system, vmf.page, vmf.vma);
+    FreeSwapCache(system, folio);
+    PutFolio(system, folio, 2);  // the entry's and ours
+  }
   return 0;
 }
 
@@ -123,14 +115,16 @@ VmFaultResult WpPageCopy(VmFault& vmf) {
 }  // namespace
 
 // Linux: mm/memory.c do_wp_page()
+template <Arch kArch>
 VmFaultResult DoWpPage(VmFault& vmf) {
   System& system = vmf.system;
   Vma& vma = vmf.vma;
-  vmf.page = VmNormalPage(system, vmf.orig_pte);
+  vmf.page = VmNormalPage(kArch, vmf.orig_pte);
   if (vma.Has(kVmShared | kVmMayShare)) return WpPageShared(vmf);
 
+  Pfn folio(0);
   if (vmf.page.value != 0) {
-    const Pfn folio = system.pages.HeadOf(vmf.page);
+    folio = system.pages.HeadOf(vmf.page);
     Page& page = system.pages[vmf.page];
     const bool exclusive = page.Has(kPgAnonExclusive);
     if (system.pages[folio].IsAnon() && (exclusive || WpCanReuseAnonFolio(system, folio, vma))) {
@@ -144,8 +138,10 @@ VmFaultResult DoWpPage(VmFault& vmf) {
   if (system.entry_sink.on_decision != nullptr) [[unlikely]] {
     Decide(vmf.mm, vmf.address, vmf.page, "wp_page_copy", "copied", WhyCopied(vmf));
   }
-  if (vmf.page.value != 0) GetFolio(system, system.pages.HeadOf(vmf.page));
-  return WpPageCopy(vmf);
+  if (folio.value != 0) GetFolio(system, folio);
+  return WpPageCopy<kArch>(vmf, folio);
 }
+template VmFaultResult DoWpPage<Arch::kX86_64>(VmFault& vmf);
+template VmFaultResult DoWpPage<Arch::kArm64>(VmFault& vmf);
 
 }  // namespace mmsim

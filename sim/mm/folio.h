@@ -121,6 +121,9 @@ inline void FolioAddNewAnonRmap(System& system, Pfn folio, const Vma& vma, VirtA
     page.mapcount = 0;
   }
 }
+// The same of a small page that is new and the VMA's own: all that it begins with, at once, in the LRU batch
+// too. Linux: mm/rmap.c folio_add_new_anon_rmap(), mm/swap.c folio_add_lru_vma()
+inline void AddNewAnonPage(System& system, Pfn pfn, const Vma& vma, VirtAddr address);
 // Linux: mm/rmap.c folio_add_anon_rmap_ptes() with one page, folio_add_anon_rmap_pmd()
 void FolioAddAnonRmapPte(System& system, Pfn page, const Vma& vma, bool exclusive);
 // Linux: mm/rmap.c folio_move_anon_rmap()
@@ -155,6 +158,18 @@ inline void FolioAddLruVma(System& system, Pfn folio, const Vma& vma) {
   } else {
     FolioAddLru(system, folio);
   }
+}
+
+[[gnu::always_inline]] inline void AddNewAnonPage(System& system, Pfn pfn, const Vma& vma, VirtAddr address) {
+  Page& page = system.pages[pfn];
+  MMSIM_CHECK(vma.anon_vma != nullptr);
+  page.mapcount = 0;
+  page.mapping = reinterpret_cast<uint64_t>(vma.anon_vma) | 1;
+  PageFlags flags = kPgUptodate | kPgAnonExclusive | kPgSwapBacked;
+  if (vma.Has(kVmDroppable)) [[unlikely]]
+    flags &= ~kPgSwapBacked;
+  page.index_flags = vma.PgoffOf(address) << kPgFlagBits | flags;
+  FolioAddLruVma(system, pfn, vma);
 }
 
 }  // namespace mmsim

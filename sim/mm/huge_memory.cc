@@ -121,7 +121,7 @@ bool ThpVmaAllowable(const Vma& vma) {
 VmFaultResult DoHugePmdAnonymousPage(VmFault& vmf) {
   const VirtAddr haddr(vmf.address.value & kHugeMask);
   if (!ThpVmaSuitable(vmf.vma, haddr)) return kVmFaultFallback;
-  if (const VmFaultResult ret = VmfAnonPrepare(vmf); ret != 0) return ret;
+  if (const VmFaultResult ret = VmfAnonPrepare(vmf.vma); ret != 0) return ret;
   if (!vmf.IsWrite()) return MapHugeZero(vmf, haddr);
 
   System& system = vmf.system;

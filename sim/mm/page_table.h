@@ -85,8 +85,11 @@ inline EntryPtr Descend(const System& system, EntryPtr entry, VirtAddr address, 
   return EntryIn(system, TablePfn(*entry), address, level_below);
 }
 // Whether a PMD points to a table. Linux: neither pmd_none() nor pmd_trans_huge()
+inline bool PmdIsTable(Arch arch, EntryPtr pmd) {
+  return *pmd != 0 && !PmdTransHuge(arch, {*pmd});
+}
 inline bool PmdIsTable(const System& system, EntryPtr pmd) {
-  return *pmd != 0 && !PmdTransHuge(system.arch, {*pmd});
+  return PmdIsTable(system.arch, pmd);
 }
 // The entry of `address` at a level, or null where a table above is missing; for a PTE also where a huge page
 // is.

@@ -123,6 +123,34 @@ TEST_P(CpuTest, ALargePageIsOneEntryAndGoesAsAWhole) {
   EXPECT_FALSE(cpu_.Translate(kVa, kUserRead).ok());
 }
 
+TEST_P(CpuTest, AWalkBeginsAtTheTableOfTheLastOneUntilAnythingIsInvalidated) {
+  const VirtAddr second = kVa + kPageSize, next = kVa + 2 * kPageSize, far = kVa + 7 * kPageSize;
+  const uint64_t leaf = kFrame | bits_.writable | (IsX86() ? x86_64::kAccessed | x86_64::kDirty : 0);
+  Slot(kVa, 0) = Slot(second, 0) = Slot(next, 0) = leaf;
+  EXPECT_TRUE(cpu_.Translate(kVa, kUserWrite).ok()) << "sets the accessed flags of the tables";
+  EXPECT_TRUE(cpu_.Translate(second, kUserWrite).ok());
+  const uint64_t table = Slot(kVa, 1);
+  Slot(kVa, 1) = 0;
+  EXPECT_TRUE(cpu_.Translate(next, kUserWrite).ok()) << "the missed invalidation shows";
+  EXPECT_EQ(cpu_.Look(next, kUserWrite).kind(), TrapKind::kTranslation);
+  cpu_.SetRoot(PhysAddr(kPageSize), 2);
+  EXPECT_FALSE(cpu_.Translate(next, kUserWrite).ok()) << "it is another address space's";
+  cpu_.SetRoot(PhysAddr(kPageSize), 1);
+  cpu_.InvalidatePage(far);
+  EXPECT_TRUE(cpu_.Translate(next, kUserWrite).ok()) << "this page is held by itself";
+  EXPECT_EQ(cpu_.Translate(far, kUserWrite).kind(), TrapKind::kTranslation);
+  Slot(far, 0) = leaf;
+  EXPECT_FALSE(cpu_.Translate(far, kUserWrite).ok()) << "the invalidation of a page drops the table too";
+  Slot(kVa, 1) = table;
+  EXPECT_TRUE(cpu_.Translate(far, kUserWrite).ok());
+  // A large page beside it: the table is not kept while there is one.
+  const VirtAddr large(kVa.value + 0x20'0000);
+  Slot(large, 1) = Large(kFrame | bits_.writable);
+  EXPECT_TRUE(cpu_.Translate(large, kUserWrite).ok());
+  Slot(kVa, 1) = 0;
+  EXPECT_FALSE(cpu_.Translate(kVa + 9 * kPageSize, kUserRead).ok());
+}
+
 TEST_P(CpuTest, ARangeDropsWhatItTouchesAndNothingElse) {
   for (const uint64_t nr_pages : {uint64_t{1}, uint64_t{7}, uint64_t{255}, uint64_t{256}, uint64_t{300}}) {
     for (uint64_t i = 0; i < 512; ++i) Slot(kVa + i * kPageSize, 0) = kFrame | bits_.readable;

@@ -134,8 +134,10 @@ struct Codec {
   static uint32_t AbsentCode(const Controls& c, Access access) { return c.absent_code_[access.Index()]; }
   // Of a plain leaf that forbids the access.
   static uint32_t RefusedCode(const Controls& c, uint32_t attributes, Access access) {
-    return AbsentCode(c, access) | kErrorPresent |
-           (KeyAllows(c, attributes, access) ? 0 : kErrorProtectionKey);
+    const uint32_t code = AbsentCode(c, access) | kErrorPresent;
+    if ((attributes & kAttributePkeyMask) == 0 && (c.pkru_ & 3) == 0) [[likely]]
+      return code;
+    return KeyAllows(c, attributes, access) ? code : code | kErrorProtectionKey;
   }
   static bool IsValid(uint64_t entry) { return (entry & kPresent) != 0; }
   // What an entry is: a trap (4.7), or a table, or a leaf (4.5.4). P=0 comes first: no other bit is then

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sim/kernel/arch/fault.h"
+#include "sim/kernel/arch/trap.h"
 #include "sim/mm/verbs.h"
 
 namespace mmsim {
