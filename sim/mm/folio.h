@@ -121,9 +121,6 @@ inline void FolioAddNewAnonRmap(System& system, Pfn folio, const Vma& vma, VirtA
     page.mapcount = 0;
   }
 }
-// The same of a small page that is new and the VMA's own: all that it begins with, at once, in the LRU batch
-// too. Linux: mm/rmap.c folio_add_new_anon_rmap(), mm/swap.c folio_add_lru_vma()
-inline void AddNewAnonPage(System& system, Pfn pfn, const Vma& vma, VirtAddr address);
 // Linux: mm/rmap.c folio_add_anon_rmap_ptes() with one page, folio_add_anon_rmap_pmd()
 void FolioAddAnonRmapPte(System& system, Pfn page, const Vma& vma, bool exclusive);
 // Linux: mm/rmap.c folio_move_anon_rmap()
@@ -160,6 +157,8 @@ inline void FolioAddLruVma(System& system, Pfn folio, const Vma& vma) {
   }
 }
 
+// A small page that is new and the VMA's own: all that it begins with, at once, in the LRU batch too. Linux:
+// mm/rmap.c folio_add_new_anon_rmap(), mm/swap.c folio_add_lru_vma()
 [[gnu::always_inline]] inline void AddNewAnonPage(System& system, Pfn pfn, const Vma& vma, VirtAddr address) {
   Page& page = system.pages[pfn];
   MMSIM_CHECK(vma.anon_vma != nullptr);
