@@ -66,7 +66,14 @@ class Cpu {
   }
   Tlb& tlb() { return tlb_; }
   const Tlb& tlb() const { return tlb_; }
-  void InvalidatePage(VirtAddr va) { tlb_.InvalidatePage(va, asid_, geometry()); }
+  void InvalidatePage(VirtAddr va) { InvalidatePage(va, asid_); }
+  void InvalidatePage(VirtAddr va, uint16_t asid) {
+    if (tlb_.HasOthers()) [[unlikely]] {
+      tlb_.InvalidateRange({va.PageFloor(), va.PageFloor() + kPageSize}, asid, geometry());
+    } else {
+      tlb_.InvalidateSmall(va, asid);
+    }
+  }
   void InvalidateRange(VirtRange range) { tlb_.InvalidateRange(range, asid_, geometry()); }
 
   // One access by one instruction to bytes within one page: where they are, or a trap.

@@ -101,13 +101,11 @@ class Tlb {
     }
   }
 
-  // INVLPG, TLBI VAE1: whatever translates this address, of this address space or global; the whole of a
-  // large page.
-  void InvalidatePage(VirtAddr va, uint16_t asid, const Geometry& geometry) {
+  // INVLPG, TLBI VAE1, if there are no others: whatever translates this address, of this address space or
+  // global. With others InvalidateRange, which drops the whole of a large page.
+  void InvalidateSmall(VirtAddr va, uint16_t asid) {
     DropTable();
     DropSmall(va, asid);
-    if (nr_others_ != 0) [[unlikely]]
-      DropOthersOf({va.PageFloor(), va.PageFloor() + kPageSize}, asid, geometry);
   }
   // As often as there are pages in the range.
   void InvalidateRange(VirtRange range, uint16_t asid, const Geometry& geometry) {

@@ -40,10 +40,11 @@ template <Arch kArch>
   traps.push_back({trap.address.value, trap.code, kArch == Arch::kX86_64 ? x86_64::VectorOf(trap.kind) : 0});
 }
 
-// The access trapped: handles it and tries again, as often as it takes.
+// The access trapped: handles it and tries again, as often as it takes. One function from the trap to the
+// retry, for the short way has no call to spare.
 template <Arch kArch, AccessKind kKind, Privilege kPrivilege>
-[[gnu::noinline]] PageAccess FaultIn(Cpu& cpu, Task& task, VirtAddr address, WalkResult walk,
-                                     AccessResult& result) {
+[[gnu::noinline, gnu::flatten]] PageAccess FaultIn(Cpu& cpu, Task& task, VirtAddr address, WalkResult walk,
+                                                   AccessResult& result) {
   constexpr Access kAccess(kKind, kPrivilege);
   int oom = 0;
   for (int tries = 0; tries < kMaxRetries; ++tries) {

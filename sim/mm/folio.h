@@ -157,17 +157,20 @@ inline void FolioAddLruVma(System& system, Pfn folio, const Vma& vma) {
   }
 }
 
-// A small page that is new and the VMA's own: all that it begins with, at once, in the LRU batch too. Linux:
-// mm/rmap.c folio_add_new_anon_rmap(), mm/swap.c folio_add_lru_vma()
-[[gnu::always_inline]] inline void AddNewAnonPage(System& system, Pfn pfn, const Vma& vma, VirtAddr address) {
-  Page& page = system.pages[pfn];
-  MMSIM_CHECK(vma.anon_vma != nullptr);
+// A small page that is new and the VMA's own: its first mapping, with these flags. Linux: mm/rmap.c
+// folio_add_new_anon_rmap(), __folio_set_anon()
+inline void SetNewAnon(Page& page, const Vma& vma, VirtAddr address, PageFlags flags) {
   page.mapcount = 0;
   page.mapping = reinterpret_cast<uint64_t>(vma.anon_vma) | 1;
-  PageFlags flags = kPgUptodate | kPgAnonExclusive | kPgSwapBacked;
-  if (vma.Has(kVmDroppable)) [[unlikely]]
-    flags &= ~kPgSwapBacked;
   page.index_flags = vma.PgoffOf(address) << kPgFlagBits | flags;
+}
+inline constexpr PageFlags kPgNewAnon = kPgUptodate | kPgAnonExclusive | kPgSwapBacked;
+// The same with all that it begins with, the LRU batch too. Linux: mm/rmap.c folio_add_new_anon_rmap(),
+// mm/swap.c folio_add_lru_vma()
+[[gnu::always_inline]] inline void AddNewAnonPage(System& system, Pfn pfn, const Vma& vma, VirtAddr address) {
+  MMSIM_CHECK(vma.anon_vma != nullptr);
+  SetNewAnon(system.pages[pfn], vma, address,
+             vma.Has(kVmDroppable) ? kPgNewAnon & ~kPgSwapBacked : kPgNewAnon);
   FolioAddLruVma(system, pfn, vma);
 }
 

@@ -15,7 +15,7 @@ inline void FlushTlbRange(Mm& mm, VirtRange range) {
   for (Cpu* cpu : mm.system.cpus) cpu->tlb().InvalidateRange(range, mm.asid, cpu->geometry());
 }
 inline void FlushTlbPage(Mm& mm, VirtAddr address) {
-  for (Cpu* cpu : mm.system.cpus) cpu->tlb().InvalidatePage(address, mm.asid, cpu->geometry());
+  for (Cpu* cpu : mm.system.cpus) cpu->InvalidatePage(address, mm.asid);
 }
 inline void FlushTlbMm(Mm& mm) {
   for (Cpu* cpu : mm.system.cpus) cpu->tlb().InvalidateAsid(mm.asid);

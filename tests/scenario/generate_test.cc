@@ -44,7 +44,7 @@ TEST_P(Generated, MostCallsSucceedAndTheModelStaysSound) {
   EXPECT_GE(succeeded * 2, calls) << succeeded << " of " << calls;
 }
 
-// Fork and zap go a shorter way where nobody listens to stores: it comes to the same.
+// Fork, zap and the plain faults go a shorter way where nobody listens to stores: it comes to the same.
 TEST_P(Generated, WhoListensChangesNothing) {
   const auto [about, arch] = GetParam();
   for (uint64_t seed = 101; seed <= 106; ++seed) {

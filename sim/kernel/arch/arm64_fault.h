@@ -7,7 +7,7 @@
 #include "sim/hw/arm64/pte.h"
 #include "sim/kernel/arch/abi.h"
 #include "sim/kernel/arch/trap.h"
-#include "sim/mm/fault.h"
+#include "sim/mm/fault_plain.h"
 
 namespace mmsim::linux_arm64 {
 
@@ -48,7 +48,7 @@ inline bool IsTtbr0Addr(VirtAddr address) {
     return BadArea(kSigSegv, kSegvMaperr, trapped, access, signal);
   if (!vma->Has(wanted)) [[unlikely]]
     return BadArea(kSigSegv, kSegvAccerr, trapped, access, signal);
-  const VmFaultResult fault = HandleMmFault(*vma, address, flags);
+  const VmFaultResult fault = HandleTrappedFault<Arch::kArm64>(*vma, address, flags);
   if ((fault & kVmFaultError) != 0) [[unlikely]]
     return FaultError(fault, trapped, access, signal);
   return TrapVerdict::kRetry;

@@ -7,7 +7,7 @@
 #include "sim/hw/x86_64/pte.h"
 #include "sim/kernel/arch/abi.h"
 #include "sim/kernel/arch/trap.h"
-#include "sim/mm/fault.h"
+#include "sim/mm/fault_plain.h"
 
 namespace mmsim::linux_x86_64 {
 
@@ -57,7 +57,7 @@ inline bool AccessError(const Task& task, const Vma& vma, uint32_t error_code, A
     return BadArea(trapped, access, signal);
   if (AccessError(task, *vma, trap.code, access)) [[unlikely]]
     return BadAreaAccessError(task, *vma, trapped, access, signal);
-  const VmFaultResult fault = HandleMmFault(*vma, trap.address, flags);
+  const VmFaultResult fault = HandleTrappedFault<Arch::kX86_64>(*vma, trap.address, flags);
   if ((fault & kVmFaultError) != 0) [[unlikely]]
     return FaultError(fault, trapped, access, signal);
   return TrapVerdict::kRetry;

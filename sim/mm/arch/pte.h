@@ -67,6 +67,10 @@ constexpr Pfn PmdPfn(Arch arch, Pte p) {
 constexpr Pte PfnPte(Arch arch, Pfn pfn, PgProt prot) {
   return MMSIM_BY_ARCH(PfnPte(pfn.value, prot));
 }
+// The same of a protection that permits something.
+constexpr Pte PlainPte(Pfn pfn, PgProt prot) {
+  return {pfn.Base().value | prot.value};
+}
 // A huge leaf. Linux: mm/huge_memory.c mk_huge_pmd()
 constexpr Pte MkHugePmd(Arch arch, Pfn pfn, PgProt prot) {
   return PmdMkHuge(arch, PfnPte(arch, pfn, prot));
