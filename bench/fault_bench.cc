@@ -194,8 +194,12 @@ bool Once(std::string_view name) {  // in a machine that callgrind has room for
     StoreToAllPages(w);
     return true;
   }
-  if (name != "cow" && name != "fork" && name != "exit") return false;
+  if (name != "mapped" && name != "cow" && name != "fork" && name != "exit") return false;
   w.kernel.Touch(*w.parent, VirtAddr(kBase), w.pages * kPageSize, true);
+  if (name == "mapped") {
+    StoreToAllPages(w);
+    return true;
+  }
   Task* child = ForkWithAllPages(w);
   if (name == "cow") StoreToAllPages(w);
   if (name == "exit") ExitWithAllPages(w, *child);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "mmsim/types.h"
 #include "sim/hw/arm64/pte.h"
@@ -78,26 +79,20 @@ class Cpu {
 
   // One access by one instruction to bytes within one page: where they are, or a trap.
   WalkResult Translate(VirtAddr va, Access access) {
-    return arch_ == Arch::kX86_64 ? TranslateOn<Arch::kX86_64>(va, access)
-                                  : TranslateOn<Arch::kArm64>(va, access);
+    return ForAccess(access, [&](auto known) {
+      return arch_ == Arch::kX86_64 ? TranslateOn<Arch::kX86_64, known()>(va)
+                                    : TranslateOn<Arch::kArm64, known()>(va);
+    });
   }
-  // The same, for those who know what they run on. Precondition: it is arch().
-  template <Arch kArch>
-  [[gnu::always_inline]] inline WalkResult TranslateOn(VirtAddr va, Access access) {
-    if constexpr (kArch == Arch::kX86_64) {
-      return TranslateAs<x86_64::Codec>(x86_64_, va, access);
-    } else {
-      return TranslateAs<arm64::Codec>(arm64_, va, access);
-    }
+  // The same, for those who know what they run on and what they do. Precondition: it is arch().
+  template <Arch kArch, Access kAccess>
+  [[gnu::always_inline]] inline WalkResult TranslateOn(VirtAddr va) {
+    return TranslateAs<CodecOf<kArch>, kAccess>(va);
   }
   // The same for an access that is made again after a trap: the TLB had nothing for it, and is not asked.
-  template <Arch kArch>
-  [[gnu::always_inline]] inline WalkResult TranslateAgainOn(VirtAddr va, Access access) {
-    if constexpr (kArch == Arch::kX86_64) {
-      return TranslateFromTable<x86_64::Codec>(x86_64_, va, access);
-    } else {
-      return TranslateFromTable<arm64::Codec>(arm64_, va, access);
-    }
+  template <Arch kArch, Access kAccess>
+  [[gnu::always_inline]] inline WalkResult TranslateAgainOn(VirtAddr va) {
+    return TranslateFromTable<CodecOf<kArch>, kAccess>(va);
   }
   // Whether this entry of the TLB serves the access without a walk; for those who audit TLBs.
   bool Serves(const Tlb::Entry& entry, Access access) const {
@@ -111,49 +106,58 @@ class Cpu {
   }
 
  private:
-  // What nearly every access finds in the TLB needs no call.
+  template <Arch kArch>
+  using CodecOf = std::conditional_t<kArch == Arch::kX86_64, x86_64::Codec, arm64::Codec>;
   template <class Codec>
-  [[gnu::always_inline]] inline WalkResult TranslateAs(const typename Codec::Controls& controls, VirtAddr va,
-                                                       Access access) {
-    if (!Codec::IsPlainAddress(va, access)) [[unlikely]]
-      return TranslateStepByStep<Codec>(controls, va, access);
+  const typename Codec::Controls& Controls() const {
+    if constexpr (std::is_same_v<Codec, x86_64::Codec>) {
+      return x86_64_;
+    } else {
+      return arm64_;
+    }
+  }
+
+  // What nearly every access finds in the TLB needs no call.
+  template <class Codec, Access kAccess>
+  [[gnu::always_inline]] inline WalkResult TranslateAs(VirtAddr va) {
+    if (!Codec::IsPlainAddress(va, kAccess)) [[unlikely]]
+      return TranslateStepByStep<Codec>(va, kAccess);
     const Tlb::Small& e = tlb_.SlotOf(va);
-    if (e.tag == (tag_ | Tlb::PageTag(va)) && Codec::ServesAtOnce(controls, e.attributes, access)) {
+    if (e.tag == (tag_ | Tlb::PageTag(va)) && Codec::ServesAtOnce(Controls<Codec>(), e.attributes, kAccess)) {
       return WalkResult::Translation(PhysAddr(e.frame | va.PageOffset()), 0, e.attributes);
     }
-    return TranslateFromTable<Codec>(controls, va, access);
+    return TranslateFromTable<Codec, kAccess>(va);
   }
   // A walk that begins at the table of PTEs, if the TLB knows it. What is not done here ends in one call, so
   // that no registers are saved.
-  template <class Codec>
-  [[gnu::noinline]] WalkResult TranslateFromTable(const typename Codec::Controls& controls, VirtAddr va,
-                                                  Access access) {
+  template <class Codec, Access kAccess>
+  [[gnu::noinline]] WalkResult TranslateFromTable(VirtAddr va) {
     if (tlb_.table().tag != (tag_ | Tlb::TableTag(va))) [[unlikely]]
-      return TranslateFromRoot<Codec>(controls, va, access);
+      return TranslateFromRoot<Codec, kAccess>(va);
+    const typename Codec::Controls& controls = Controls<Codec>();
     const uint64_t leaf = tlb_.table().entries[Codec::kGeometry.Index(va, 0)];
-    const PlainWalk plain = PlainLeaf<Codec>(controls, leaf, access);
-    if (plain == PlainWalk::kAbsent) return PlainAbsence<Codec>(controls, va, access);
-    if (plain == PlainWalk::kRefused) return PlainRefusal<Codec>(controls, va, leaf, access);
+    const PlainWalk plain = PlainLeaf<Codec>(controls, leaf, kAccess);
+    if (plain == PlainWalk::kAbsent) return PlainAbsence<Codec>(controls, va, kAccess);
+    if (plain == PlainWalk::kRefused) return PlainRefusal<Codec>(controls, va, leaf, kAccess);
     const uint32_t attributes = Codec::PlainAttributes(controls, leaf);
     if (plain == PlainWalk::kOther || Codec::IsGlobal(attributes)) [[unlikely]]
-      return TranslateStepByStep<Codec>(controls, va, access);
+      return TranslateStepByStep<Codec>(va, kAccess);
     tlb_.InsertSmall(tlb_.SlotOf(va), tag_ | Tlb::PageTag(va), Codec::AddressOf(leaf), attributes);
     return PlainTranslation<Codec>(controls, va, leaf);
   }
   // The same from the root on; the TLB then knows the table.
-  template <class Codec>
-  [[gnu::noinline]] WalkResult TranslateFromRoot(const typename Codec::Controls& controls, VirtAddr va,
-                                                 Access access) {
-    const bool may_keep = tlb_on_ && !tlb_.HasOthers() && Codec::IsPlainAddress(va, access);
-    const uint64_t* table = may_keep ? PlainTable<Codec>(mem_, root_, va, controls) : nullptr;
-    if (table == nullptr) return TranslateStepByStep<Codec>(controls, va, access);
+  template <class Codec, Access kAccess>
+  [[gnu::noinline]] WalkResult TranslateFromRoot(VirtAddr va) {
+    const bool may_keep = tlb_on_ && !tlb_.HasOthers() && Codec::IsPlainAddress(va, kAccess);
+    const uint64_t* table = may_keep ? PlainTable<Codec>(mem_, root_, va, Controls<Codec>()) : nullptr;
+    if (table == nullptr) return TranslateStepByStep<Codec>(va, kAccess);
     tlb_.KeepTable(tag_ | Tlb::TableTag(va), table);
-    return TranslateFromTable<Codec>(controls, va, access);
+    return TranslateFromTable<Codec, kAccess>(va);
   }
   // The rarer entries of the TLB, then a walk, whose result is kept.
   template <class Codec>
-  [[gnu::noinline]] WalkResult TranslateStepByStep(const typename Codec::Controls& controls, VirtAddr va,
-                                                   Access access) {
+  [[gnu::noinline]] WalkResult TranslateStepByStep(VirtAddr va, Access access) {
+    const typename Codec::Controls& controls = Controls<Codec>();
     const bool may_keep = tlb_on_ && Codec::IsPlainAddress(va, access);
     Tlb::Entry e;
     if (may_keep && tlb_.FindAny(va, asid_, Codec::kGeometry, e) &&

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "mmsim/types.h"
 
@@ -21,32 +22,56 @@ inline constexpr int kNrAccessKinds = 3;
 enum class Privilege : uint8_t { kUser, kKernel, kKernelOnUser };
 inline constexpr int kNrPrivileges = 3;
 
-class Access {
- public:
+// Without anything private, so that an access can be a template's argument.
+struct Access {
   constexpr Access() = default;
   constexpr Access(AccessKind kind, Privilege privilege)
-      : index_(static_cast<uint8_t>(static_cast<unsigned>(privilege) * 4 + static_cast<unsigned>(kind))) {}
-  static constexpr Access OfIndex(unsigned index) {
-    return Access(static_cast<AccessKind>(index & 3), static_cast<Privilege>(index >> 2));
+      : index(static_cast<uint8_t>(static_cast<unsigned>(privilege) * 4 + static_cast<unsigned>(kind))) {}
+  static constexpr Access OfIndex(unsigned i) {
+    return Access(static_cast<AccessKind>(i & 3), static_cast<Privilege>(i >> 2));
   }
 
-  constexpr AccessKind kind() const { return static_cast<AccessKind>(index_ & 3); }
-  constexpr Privilege privilege() const { return static_cast<Privilege>(index_ >> 2); }
+  constexpr AccessKind kind() const { return static_cast<AccessKind>(index & 3); }
+  constexpr Privilege privilege() const { return static_cast<Privilege>(index >> 2); }
   constexpr bool IsWrite() const { return kind() == AccessKind::kWrite; }
   constexpr bool IsFetch() const { return kind() == AccessKind::kFetch; }
   constexpr bool IsUser() const { return privilege() == Privilege::kUser; }
   // A number in [0, kNrAccesses) for tables.
-  constexpr unsigned Index() const { return index_; }
+  constexpr unsigned Index() const { return index; }
   constexpr bool operator==(const Access&) const = default;
 
- private:
-  uint8_t index_ = 0;  // a read by the user
+  uint8_t index = 0;  // a read by the user
 };
 inline constexpr unsigned kNrAccesses = kNrPrivileges * 4;  // some numbers are never used
 
 inline constexpr Access kUserRead{AccessKind::kRead, Privilege::kUser};
 inline constexpr Access kUserWrite{AccessKind::kWrite, Privilege::kUser};
 inline constexpr Access kUserFetch{AccessKind::kFetch, Privilege::kUser};
+
+// function(std::integral_constant<Access, ...>), and what it returns: within, the access is a constant.
+template <typename Function>
+decltype(auto) ForAccess(Access access, Function&& function) {
+  const auto by_privilege = [&]<AccessKind kKind>() -> decltype(auto) {
+    switch (access.privilege()) {
+      case Privilege::kUser:
+        return function(std::integral_constant<Access, Access(kKind, Privilege::kUser)>());
+      case Privilege::kKernel:
+        return function(std::integral_constant<Access, Access(kKind, Privilege::kKernel)>());
+      case Privilege::kKernelOnUser:
+        break;
+    }
+    return function(std::integral_constant<Access, Access(kKind, Privilege::kKernelOnUser)>());
+  };
+  switch (access.kind()) {
+    case AccessKind::kRead:
+      return by_privilege.template operator()<AccessKind::kRead>();
+    case AccessKind::kWrite:
+      return by_privilege.template operator()<AccessKind::kWrite>();
+    case AccessKind::kFetch:
+      break;
+  }
+  return by_privilege.template operator()<AccessKind::kFetch>();
+}
 
 enum class TrapKind : uint8_t {
   kNone,          // no trap

@@ -156,8 +156,8 @@ WalkResult PlainTranslation(const typename Codec::Controls& controls, VirtAddr v
   return WalkResult::Translation(at, 0, Codec::PlainAttributes(controls, leaf));
 }
 template <class Codec>
-[[gnu::noinline]] WalkResult PlainRefusal(const typename Codec::Controls& controls, VirtAddr va,
-                                          uint64_t leaf, Access access) {
+[[gnu::always_inline]] inline WalkResult PlainRefusal(const typename Codec::Controls& controls, VirtAddr va,
+                                                      uint64_t leaf, Access access) {
   const uint32_t code =
       Codec::RefusedCode(controls, TouchedAttributes<Codec>(controls, leaf, access), access);
   return WalkResult::Fault(TrapKind::kPermission, va, 0, code, access);

@@ -42,10 +42,9 @@ template <Arch kArch>
 
 // The access trapped: handles it and tries again, as often as it takes. One function from the trap to the
 // retry, for the short way has no call to spare.
-template <Arch kArch, AccessKind kKind, Privilege kPrivilege>
+template <Arch kArch, Access kAccess>
 [[gnu::noinline, gnu::flatten]] PageAccess FaultIn(Cpu& cpu, Task& task, VirtAddr address, WalkResult walk,
                                                    AccessResult& result) {
-  constexpr Access kAccess(kKind, kPrivilege);
   int oom = 0;
   for (int tries = 0; tries < kMaxRetries; ++tries) {
     if (kAccess.IsUser()) Record<kArch>(walk, result.traps);
@@ -60,7 +59,7 @@ template <Arch kArch, AccessKind kKind, Privilege kPrivilege>
         return {};
       }
     }
-    walk = cpu.TranslateAgainOn<kArch>(address, kAccess);
+    walk = cpu.TranslateAgainOn<kArch, kAccess>(address);
     if (walk.ok()) [[likely]]
       return {Reached::kMemory, walk.phys()};
   }
@@ -70,14 +69,14 @@ template <Arch kArch, AccessKind kKind, Privilege kPrivilege>
 
 // Translates, faulting in as needed. Into `result` goes what a program's access meets: what the hardware
 // reported, and the signal when it failed.
-template <Arch kArch, AccessKind kKind, Privilege kPrivilege>
+template <Arch kArch, Access kAccess>
 [[gnu::always_inline]] inline PageAccess AccessPage(Kernel& kernel, Task& task, VirtAddr address,
                                                     AccessResult& result) {
   Cpu& cpu = kernel.cpu().Enter(task);
-  const WalkResult walk = cpu.TranslateOn<kArch>(address, Access(kKind, kPrivilege));
+  const WalkResult walk = cpu.TranslateOn<kArch, kAccess>(address);
   if (walk.ok()) [[likely]]
     return {Reached::kMemory, walk.phys()};
-  return FaultIn<kArch, kKind, kPrivilege>(cpu, task, address, walk, result);
+  return FaultIn<kArch, kAccess>(cpu, task, address, walk, result);
 }
 
 // Runs `do_page(phys, offset, bytes)` page by page for the kernel's own access; returns how far it came.
@@ -89,7 +88,8 @@ uint64_t ForUserPages(Kernel& kernel, Task& task, VirtAddr address, uint64_t len
     AccessResult nobodys;
     while (done < len_bytes) {
       const VirtAddr at = address + done;
-      const PageAccess page = AccessPage<arch(), kKind, Privilege::kKernelOnUser>(kernel, task, at, nobodys);
+      const PageAccess page =
+          AccessPage<arch(), Access(kKind, Privilege::kKernelOnUser)>(kernel, task, at, nobodys);
       if (page.reached == Reached::kNothing) break;
       const uint64_t bytes = BytesInPage(at, len_bytes - done);
       do_page(page.phys, done, bytes);
@@ -108,7 +108,7 @@ AccessResult ForProgramPages(Kernel& kernel, Task& task, VirtAddr address, uint6
     uint64_t done = 0;
     while (done < len_bytes) {
       const VirtAddr at = address + done;
-      const PageAccess page = AccessPage<arch(), kKind, Privilege::kUser>(kernel, task, at, result);
+      const PageAccess page = AccessPage<arch(), Access(kKind, Privilege::kUser)>(kernel, task, at, result);
       if (page.reached == Reached::kNothing) break;
       const uint64_t bytes = BytesInPage(at, len_bytes - done);
       if (page.reached == Reached::kMemory) do_page(page.phys, done, bytes);
