@@ -43,6 +43,7 @@ Status BprmMmInit(Bprm& bprm) {
   edit.SetRange(*vma, end - kPageSize, end, 0);
   edit.SetFlags(*vma, bprm.kernel.system().SoftDirtyFlag() | VmStackFlags(arch, bprm.task.personality) |
                           kVmStackIncompleteSetup);
+  edit.SetPageProt(*vma);
   const Current current = bprm.task.AsCurrent();
   Status status = InsertVmStruct(*mm, current, vma);
   if (!status.ok()) {
@@ -250,11 +251,13 @@ Status SetupArgPages(Bprm& bprm, uint64_t stack_top, ExecutableStack executable_
   flags |= mm.def_flags;
   // mprotect_fixup() of the only VMA: no neighbour, and no counter moves. VM_SOFTDIRTY is lost here.
   const VmFlags old_flags = vma.flags;
+  VmaEdit edit(mm);
   if (old_flags != (flags | kVmStackIncompleteSetup)) {
-    VmaEdit(mm).SetFlags(vma, flags | kVmStackIncompleteSetup);
+    edit.SetFlags(vma, flags | kVmStackIncompleteSetup);
+    edit.SetPageProt(vma);
     ChangeProtection(vma, vma.Range(), old_flags);
   }
-  VmaEdit(mm).ClearFlags(vma, kVmStackIncompleteSetup);
+  edit.ClearFlags(vma, kVmStackIncompleteSetup);
 
   constexpr uint64_t kStackExpand = 131072;
   const uint64_t stack_size = vma.end - vma.start;

@@ -92,6 +92,7 @@ class MapsInstaller {
                                                                      : VmOps::kFile;
       edit.SetFile(*vma, opened, ops);
     }
+    edit.SetPageProt(*vma);
     Status status = InsertVmStruct(mm_, task_.AsCurrent(), vma);
     if (!status.ok()) {
       VmAreaFree(vma);

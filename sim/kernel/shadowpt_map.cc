@@ -38,7 +38,9 @@ bool IsEmpty(const Mm& mm, VirtRange range) {
 // with keeps that it is soft-dirty.
 void ChangeFlags(Vma& vma, uint64_t nr_pages, VmFlags old_flags, VmFlags flags) {
   Mm& mm = *vma.mm;
-  VmaEdit(mm).SetFlags(vma, flags | (vma.flags & kVmSoftDirty));
+  VmaEdit edit(mm);
+  edit.SetFlags(vma, flags | (vma.flags & kVmSoftDirty));
+  edit.SetPageProt(vma);
   VmStatAccount(mm, old_flags, -static_cast<int64_t>(nr_pages));
   VmStatAccount(mm, flags, static_cast<int64_t>(nr_pages));
 }

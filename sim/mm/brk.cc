@@ -61,6 +61,7 @@ Status DoBrkFlags(Mm& mm, const Current& current, Vma* vma, VirtAddr addr, uint6
     }
     edit.SetRange(*grown, addr, addr + len, addr.PageNumber());
     edit.SetFlags(*grown, flags);
+    edit.SetPageProt(*grown);
     edit.Attach(*grown);
     ++mm.map_count;
     Hook(HookPoint::kDoBrkFlags, mm, grown->start, grown->end);

@@ -273,6 +273,7 @@ int64_t MmapRegionLocked(Mm& mm, const Current& current, const FileRef& file, Vi
     }
   }
   edit.AddFlags(*vma, mm.system.SoftDirtyFlag());
+  edit.SetPageProt(*vma);
   return static_cast<int64_t>(addr.value);
 }
 
@@ -356,6 +357,7 @@ Result<Vma*> InstallSpecialMapping(Mm& mm, const Current& current, VirtAddr addr
   edit.SetRange(*vma, addr, addr + len, 0);
   edit.SetFlags(*vma, (flags | mm.def_flags | kVmDontExpand | mm.system.SoftDirtyFlag()) & ~kVmLockedMask);
   edit.SetFile(*vma, nullptr, VmOps::kSpecial);
+  edit.SetPageProt(*vma);
   vma->special = mapping;
   Status status = InsertVmStruct(mm, current, vma);
   if (!status.ok()) {

@@ -42,7 +42,9 @@ Status MprotectFixup(Vma& vma, const Current& current, Vma** prev, VirtAddr star
   }
   Vma& now = **modified;
   *prev = &now;
-  VmaEdit(mm).SetFlags(now, flags);
+  VmaEdit edit(mm);
+  edit.SetFlags(now, flags);
+  edit.SetPageProt(now);
   ChangeProtection(now, {start, end}, old_flags);
   if ((old_flags & kVmAccount) != 0 && (flags & kVmAccount) == 0) VmUnacctMemory(mm.system, nr_pages);
   // Locked and private, and now writable: copies are made at once.

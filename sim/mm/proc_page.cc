@@ -142,7 +142,9 @@ Status ClearRefs(Mm& mm, int type) {
   if (type == kSoftDirty) {
     VmaEdit edit(mm);
     for (Vma& vma : mm.vmas) {
-      if (vma.Has(mm.system.SoftDirtyFlag())) edit.ClearFlags(vma, kVmSoftDirty);
+      if (!vma.Has(mm.system.SoftDirtyFlag())) continue;
+      edit.ClearFlags(vma, kVmSoftDirty);
+      edit.SetPageProt(vma);
     }
   }
   std::optional<Invalidation> soft_dirty;

@@ -51,16 +51,14 @@ void VmaEdit::SetRange(Vma& vma, VirtAddr start, VirtAddr end, uint64_t pgoff) {
 
 void VmaEdit::SetFlags(Vma& vma, VmFlags flags) {
   vma.flags.value_ = flags;
-  vma.page_prot.Set(PageProtOf(vma));
 }
 
 void VmaEdit::SetFile(Vma& vma, FileRef file, VmOps ops) {
   vma.file.Set(std::move(file));
   vma.ops.value_ = ops;
-  vma.page_prot.Set(PageProtOf(vma));
 }
 
-// Linux: mm/mmap.c vma_set_page_prot()
+// Linux: what mm/mmap.c vma_set_page_prot() computes
 PgProt PageProtOf(const Vma& vma) {
   const VmFlags flags = VmaWantsWritenotify(vma) ? vma.flags & ~kVmShared : VmFlags{vma.flags};
   return VmGetPageProt(vma.mm->system.arch, flags);
@@ -81,6 +79,7 @@ Vma* VmAreaDup(const Vma& vma, Mm& mm) {
   edit.SetRange(*dup, vma.start, vma.end, vma.pgoff);
   edit.SetFlags(*dup, vma.flags);
   edit.SetFile(*dup, vma.file, vma.ops);
+  edit.CopyPageProt(*dup, vma);
   dup->anon_vma = vma.anon_vma;
   dup->special = vma.special;
   dup->shm = vma.shm;

@@ -74,8 +74,9 @@ class Guarded<T> : public T {
 struct Vma : IMmapHook {
   Guarded<VirtAddr> start, end;  // [start, end)
   Guarded<VmFlags> flags;
-  Guarded<PgProt> page_prot;  // of new entries: vm_page_prot, which follows from the flags and ops
-  Guarded<uint64_t> pgoff;    // pages into the file; start >> 12 at creation for anonymous memory
+  Guarded<PgProt>
+      page_prot;  // of new entries: vm_page_prot, which followed from the flags and ops when it was set
+  Guarded<uint64_t> pgoff;  // pages into the file; start >> 12 at creation for anonymous memory
   Mm* mm = nullptr;
   AnonVma* anon_vma = nullptr;
   Guarded<FileRef> file;  // may be set while ops is kNone (private /dev/zero)
@@ -106,7 +107,7 @@ struct Vma : IMmapHook {
   Vma* next_ = nullptr;
 };
 
-// What a VMA's page_prot is to be.
+// What follows for new entries from a VMA as it is.
 PgProt PageProtOf(const Vma& vma);
 
 // A VMA of `mm` that is in no tree yet; null when memory is short. Linux: kernel/fork.c vm_area_alloc()
@@ -130,11 +131,15 @@ class VmaEdit {
   // New bounds and offset; the tree follows when it is attached. Linux: vma_set_range()
   void SetRange(Vma& vma, VirtAddr start, VirtAddr end, uint64_t pgoff);
   void SetPgoff(Vma& vma, uint64_t pgoff) { SetRange(vma, vma.start, vma.end, pgoff); }
+  // The protection of new entries stays, as it does there: a merge may leave one that belongs to other flags.
   // Linux: vm_flags_reset()
   void SetFlags(Vma& vma, VmFlags flags);
   void AddFlags(Vma& vma, VmFlags flags) { SetFlags(vma, vma.flags | flags); }
   void ClearFlags(Vma& vma, VmFlags flags) { SetFlags(vma, vma.flags & ~flags); }
   void SetFile(Vma& vma, FileRef file, VmOps ops);
+  // Linux: mm/mmap.c vma_set_page_prot()
+  void SetPageProt(Vma& vma) { vma.page_prot.Set(PageProtOf(vma)); }
+  void CopyPageProt(Vma& to, const Vma& from) { to.page_prot.Set(from.page_prot); }
 
  private:
   Mm& mm_;
