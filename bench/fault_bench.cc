@@ -190,13 +190,10 @@ void PrintBytesPerPage() {
 // False: there is no such.
 bool Once(std::string_view name) {  // in a machine that callgrind has room for
   FaultWorld w(kPages, uint64_t{1} << 30);
-  if (name == "anonymous") {
-    StoreToAllPages(w);
-    return true;
-  }
-  if (name != "mapped" && name != "cow" && name != "fork" && name != "exit") return false;
-  w.kernel.Touch(*w.parent, VirtAddr(kBase), w.pages * kPageSize, true);
-  if (name == "mapped") {
+  const bool without_child = name == "anonymous" || name == "mapped";
+  if (!without_child && name != "cow" && name != "fork" && name != "exit") return false;
+  if (name != "anonymous") w.kernel.Touch(*w.parent, VirtAddr(kBase), w.pages * kPageSize, true);
+  if (without_child) {
     StoreToAllPages(w);
     return true;
   }

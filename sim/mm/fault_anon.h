@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rung for memory that was never touched: the zero page for a read, a page of one's own for a write.
-// Inline in the ladder, because most faults end here. Invariant: a new page is mapped once, exclusively,
+// Inline in the ladder, most of whose faults end here. Invariant: a new page is mapped once, exclusively,
 // dirty if the VMA may be written. Not modelled: folios between 4 KiB and 2 MiB (no such size is enabled by
 // default).
 #pragma once
