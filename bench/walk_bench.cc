@@ -92,7 +92,7 @@ void Miss(benchmark::State& state) {
   w.cpu.SetRoot(PhysAddr(kPageSize), 1);
   uint64_t last = 0;
   for (auto _ : state) {
-    for (const VirtAddr va : w.order) last = w.cpu.Translate(va + (last & 1), kUserWrite).trap().code & 1;
+    for (const VirtAddr va : w.order) last = w.cpu.Translate(va + (last & 1), kUserWrite).trap().code() & 1;
     benchmark::DoNotOptimize(last);
   }
   state.SetItemsProcessed(state.iterations() * 4096);

@@ -178,7 +178,7 @@ void CheckTable(Tables& t, Pfn table, int level, uint64_t base) {
 // The table that a processor would begin a walk at is the one that the tables lead to.
 void CheckTableOfTlb(Tables& t, const Cpu& cpu) {
   const Tlb::Table& kept = cpu.tlb().table();
-  if (kept.tag == 0 || Tlb::AsidOfTable(kept.tag) != t.mm.asid) return;
+  if (kept.tag == 0 || Tlb::AsidOf(kept.tag) != t.mm.asid) return;
   const VirtAddr first = Tlb::FirstOfTable(kept.tag);
   if (FindEntry(t.mm, first, kLevelPte) == kept.entries) return;
   t.census.Complain("a TLB holds a stale table of {:x}", first.value);

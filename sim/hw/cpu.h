@@ -35,16 +35,19 @@ class Cpu {
     return arch_ == Arch::kX86_64 ? kX86_64 : kArm64;
   }
 
-  // CR3 with its PCID and bit 63 set; TTBR0_EL1 with its ASID: nothing is invalidated.
+  // CR3 with its PCID and bit 63 set; TTBR0_EL1 with its ASID: nothing is invalidated. Precondition: `root`
+  // is a page's address.
   void SetRoot(PhysAddr root, uint16_t asid) {
-    root_ = root.PageFloor();
-    asid_ = asid;
+    root_ = root;
     tag_ = Tlb::AsidTag(asid);
   }
   PhysAddr root() const { return root_; }
-  uint16_t asid() const { return asid_; }
+  uint16_t asid() const { return Tlb::AsidOf(tag_); }
   // WRPKRU; no effect on arm64. Nothing is invalidated: the TLB holds keys, not what they allow.
-  void SetPkru(uint32_t pkru) { x86_64_.SetPkru(pkru); }
+  void SetPkru(uint32_t pkru) {
+    if (pkru != x86_64_.pkru()) [[unlikely]]
+      x86_64_.SetPkru(pkru);
+  }
   uint32_t pkru() const { return x86_64_.pkru(); }
   // New controls invalidate everything.
   void Configure(const x86_64::Config& config) {
@@ -67,15 +70,8 @@ class Cpu {
   }
   Tlb& tlb() { return tlb_; }
   const Tlb& tlb() const { return tlb_; }
-  void InvalidatePage(VirtAddr va) { InvalidatePage(va, asid_); }
-  void InvalidatePage(VirtAddr va, uint16_t asid) {
-    if (tlb_.HasOthers()) [[unlikely]] {
-      tlb_.InvalidateRange({va.PageFloor(), va.PageFloor() + kPageSize}, asid, geometry());
-    } else {
-      tlb_.InvalidateSmall(va, asid);
-    }
-  }
-  void InvalidateRange(VirtRange range) { tlb_.InvalidateRange(range, asid_, geometry()); }
+  void InvalidatePage(VirtAddr va) { InvalidateRange({va.PageFloor(), va.PageFloor() + kPageSize}); }
+  void InvalidateRange(VirtRange range) { tlb_.InvalidateRange(range, asid(), geometry()); }
 
   // One access by one instruction to bytes within one page: where they are, or a trap.
   WalkResult Translate(VirtAddr va, Access access) {
@@ -134,16 +130,7 @@ class Cpu {
   [[gnu::noinline]] WalkResult TranslateFromTable(VirtAddr va) {
     if (tlb_.table().tag != (tag_ | Tlb::TableTag(va))) [[unlikely]]
       return TranslateFromRoot<Codec, kAccess>(va);
-    const typename Codec::Controls& controls = Controls<Codec>();
-    const uint64_t leaf = tlb_.table().entries[Codec::kGeometry.Index(va, 0)];
-    const PlainWalk plain = PlainLeaf<Codec>(controls, leaf, kAccess);
-    if (plain == PlainWalk::kAbsent) return PlainAbsence<Codec>(controls, va, kAccess);
-    if (plain == PlainWalk::kRefused) return PlainRefusal<Codec>(controls, va, leaf, kAccess);
-    const uint32_t attributes = Codec::PlainAttributes(controls, leaf);
-    if (plain == PlainWalk::kOther || Codec::IsGlobal(attributes)) [[unlikely]]
-      return TranslateStepByStep<Codec>(va, kAccess);
-    tlb_.InsertSmall(tlb_.SlotOf(va), tag_ | Tlb::PageTag(va), Codec::AddressOf(leaf), attributes);
-    return PlainTranslation<Codec>(controls, va, leaf);
+    return TranslateByLeaf<Codec, kAccess>(va, tlb_.table().entries);
   }
   // The same from the root on; the TLB then knows the table.
   template <class Codec, Access kAccess>
@@ -152,7 +139,22 @@ class Cpu {
     const uint64_t* table = may_keep ? PlainTable<Codec>(mem_, root_, va, Controls<Codec>()) : nullptr;
     if (table == nullptr) return TranslateStepByStep<Codec>(va, kAccess);
     tlb_.KeepTable(tag_ | Tlb::TableTag(va), table);
-    return TranslateFromTable<Codec, kAccess>(va);
+    return TranslateByLeaf<Codec, kAccess>(va, table);
+  }
+  // The end of both. Precondition: `table` is the one that the TLB keeps, and it translates `va`.
+  template <class Codec, Access kAccess>
+  [[gnu::always_inline]] inline WalkResult TranslateByLeaf(VirtAddr va, const uint64_t* table) {
+    const typename Codec::Controls& controls = Controls<Codec>();
+    const uint64_t leaf = table[Codec::kGeometry.Index(va, 0)];
+    if (Codec::IsServingLeaf(controls, leaf, kAccess)) [[likely]] {
+      tlb_.InsertSmall(tlb_.SlotOf(va), tag_ | Tlb::PageTag(va), Codec::AddressOf(leaf),
+                       Codec::PlainAttributes(controls, leaf));
+      return PlainTranslation<Codec>(controls, va, leaf);
+    }
+    if (!Codec::IsValid(leaf)) return PlainAbsence<Codec>(controls, va, kAccess);
+    if (Codec::IsRefusingLeaf(controls, leaf, kAccess))
+      return PlainRefusal<Codec>(controls, va, leaf, kAccess);
+    return TranslateStepByStep<Codec>(va, kAccess);
   }
   // The rarer entries of the TLB, then a walk, whose result is kept.
   template <class Codec>
@@ -160,7 +162,7 @@ class Cpu {
     const typename Codec::Controls& controls = Controls<Codec>();
     const bool may_keep = tlb_on_ && Codec::IsPlainAddress(va, access);
     Tlb::Entry e;
-    if (may_keep && tlb_.FindAny(va, asid_, Codec::kGeometry, e) &&
+    if (may_keep && tlb_.FindAny(va, asid(), Codec::kGeometry, e) &&
         Codec::ServesFromTlb(controls, e.attributes, access)) {
       const uint64_t offset = va.value & (Codec::kGeometry.LevelSize(e.level) - 1);
       return WalkResult::Translation(PhysAddr(e.frame | offset), e.level, e.attributes);
@@ -171,7 +173,7 @@ class Cpu {
     if (result.level() == 0 && !Codec::IsGlobal(attributes)) {
       tlb_.InsertSmall(tlb_.SlotOf(va), tag_ | Tlb::PageTag(va), result.phys().value & kPageMask, attributes);
     } else {
-      tlb_.InsertOther(va, asid_, Codec::IsGlobal(attributes), result.phys(), result.level(), attributes,
+      tlb_.InsertOther(va, asid(), Codec::IsGlobal(attributes), result.phys(), result.level(), attributes,
                        Codec::kGeometry);
     }
     return result;
@@ -180,7 +182,6 @@ class Cpu {
   PhysMem& mem_;
   Arch arch_;
   bool tlb_on_ = true;
-  uint16_t asid_ = 0;
   uint64_t tag_ = Tlb::AsidTag(0);
   PhysAddr root_;
   HardwareSink sink_;

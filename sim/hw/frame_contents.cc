@@ -162,7 +162,8 @@ void FrameContents::Read(uint64_t frame, uint32_t offset, std::span<uint8_t> out
   }
 }
 
-void FrameContents::WriteMany(uint64_t frame, uint32_t offset, std::span<const uint8_t> in) {
+void FrameContents::Write(uint64_t frame, uint32_t offset, std::span<const uint8_t> in) {
+  MMSIM_CHECK(frame < nr_frames_ && offset + in.size() <= kPageSize);
   if (in.empty()) return;
   uint64_t word = Word(frame);
   uint64_t form = word & kFormMask;
@@ -176,7 +177,7 @@ void FrameContents::WriteMany(uint64_t frame, uint32_t offset, std::span<const u
   }
   if (MustBePage(in, offset, FillOf(word))) {
     ToPage(frame);
-    WriteMany(frame, offset, in);
+    Write(frame, offset, in);
     return;
   }
   if (in.size() == kPageSize && form != 0) {  // nothing of what was there stays

@@ -63,11 +63,20 @@ class FrameContents {
 
   // Bytes [offset, offset + size) of a frame. Precondition: they lie within it.
   void Read(uint64_t frame, uint32_t offset, std::span<uint8_t> out) const;
-  void Write(uint64_t frame, uint32_t offset, std::span<const uint8_t> in) {
-    MMSIM_CHECK(frame < nr_frames_ && offset + in.size() <= kPageSize);
-    if (in.size() - 1 < kMaxInline && WriteFew(WordRef(frame), offset, in)) [[likely]]
-      return;
-    WriteMany(frame, offset, in);
+  void Write(uint64_t frame, uint32_t offset, std::span<const uint8_t> in);
+  // The same, of what nearly every store is: one to five bytes onto a frame that is uniform, the first and
+  // the last of which differ from it. False: it is not that, and nothing was done.
+  bool WriteFew(uint64_t frame, uint64_t offset, std::span<const uint8_t> in) {
+    if (in.size() - 1 >= kMaxInline || frame >= nr_frames_) return false;
+    uint64_t* leaf = leaves_.get()[frame >> kLeafShift];
+    if (leaf == nullptr) return false;
+    uint64_t& word = leaf[frame & (kLeafFrames - 1)];
+    const uint8_t fill = FillOf(word);
+    if ((word & kFormMask) != 0 || in.front() == fill || in.back() == fill) return false;
+    uint64_t value = 0;
+    for (size_t i = in.size(); i > 0; --i) value = value << 8 | in[i - 1];
+    word |= value << kValueShift | offset << kOffsetShift | in.size();
+    return true;
   }
   // Every byte of the frame becomes `byte`.
   void Fill(uint64_t frame, uint8_t byte) {
@@ -76,7 +85,7 @@ class FrameContents {
   // The frame becomes one of zeros, and costs nothing but its word.
   void Discard(uint64_t frame) { Fill(frame, 0); }
   // `to` becomes a copy of frame `from` of `source`, which may be this. Precondition: `to` is not of form 8.
-  void Copy(const FrameContents& source, uint64_t from, uint64_t to) {
+  [[gnu::noinline]] void Copy(const FrameContents& source, uint64_t from, uint64_t to) {
     MMSIM_CHECK(from < source.nr_frames_ && to < nr_frames_);
     if (&source == this && from == to) return;
     const uint64_t word = source.Word(from), old = Word(to);
@@ -90,6 +99,8 @@ class FrameContents {
   // From now on the frame's bytes are those of the direct map, whatever they are.
   void UseDirectMap(uint64_t frame) { Replace(frame, kDirect); }
 
+  // Whether the frame's word alone says that it is zeros. Precondition: there is such a frame.
+  bool IsPlainlyZero(uint64_t frame) const { return Word(frame) == 0; }
   bool IsUniform(uint64_t frame, uint8_t byte) const;
   bool Equal(uint64_t a, uint64_t b) const;
   // A hash of the 4096 bytes, whatever the form they are held in; the same on every machine.
@@ -142,17 +153,6 @@ class FrameContents {
   Sparse SparseAt(int size_class, uint32_t block) const;
 
   const uint8_t* PageOf(uint64_t frame, uint64_t word) const;
-  // What nearly every store is: one to five bytes onto a uniform frame, the first and the last of which
-  // differ from it.
-  static bool WriteFew(uint64_t& word, uint32_t offset, std::span<const uint8_t> in) {
-    const uint8_t fill = FillOf(word);
-    if ((word & kFormMask) != 0 || in.front() == fill || in.back() == fill) return false;
-    uint64_t value = 0;
-    for (size_t i = in.size(); i > 0; --i) value = value << 8 | in[i - 1];
-    word |= value << kValueShift | uint64_t{offset} << kOffsetShift | in.size();
-    return true;
-  }
-  void WriteMany(uint64_t frame, uint32_t offset, std::span<const uint8_t> in);
   void WriteSmall(uint64_t frame, uint64_t word, uint32_t offset, std::span<const uint8_t> in);
   void WriteSparse(uint64_t frame, uint32_t offset, std::span<const uint8_t> in);
   bool IsBehindAll(uint64_t word, uint32_t index) const;

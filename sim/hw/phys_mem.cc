@@ -75,10 +75,10 @@ void PhysMem::ReadBytes(PhysAddr at, std::span<uint8_t> out) const {
   }
 }
 
-void PhysMem::WriteAcross(PhysAddr at, std::span<const uint8_t> in) {
+void PhysMem::WriteBytes(PhysAddr at, std::span<const uint8_t> in) {
   while (!in.empty()) {
     const uint64_t part = std::min<uint64_t>(in.size(), kPageSize - at.PageOffset());
-    WriteBytes(at, in.first(part));
+    WriteInFrame(at, in.first(part));
     in = in.subspan(part);
     at += part;
   }

@@ -54,14 +54,19 @@ class PhysMem {
 
   // Bytes [at, at + size), over as many frames as that are.
   void ReadBytes(PhysAddr at, std::span<uint8_t> out) const;
-  void WriteBytes(PhysAddr at, std::span<const uint8_t> in) {
-    if (in.size() > kPageSize - at.PageOffset()) [[unlikely]]
-      return WriteAcross(at, in);
+  void WriteBytes(PhysAddr at, std::span<const uint8_t> in);
+  // The same where they lie in one frame.
+  void WriteInFrame(PhysAddr at, std::span<const uint8_t> in) {
+    if (contents_.WriteFew(at.PageNumber(), at.PageOffset(), in)) [[likely]]
+      return;
     contents_.Write(at.PageNumber(), static_cast<uint32_t>(at.PageOffset()), in);
   }
-  // All of a frame. Precondition of Fill and CopyFrame: the frame written is no table.
+  // All of a frame, which is no table.
   void Fill(Pfn frame, uint8_t byte) { contents_.Fill(frame.value, byte); }
-  void CopyFrame(Pfn from, Pfn to) { contents_.Copy(contents_, from.value, to.value); }
+  // Precondition: `to` is no table, and of zeros, as a new frame is.
+  void CopyFrame(Pfn from, Pfn to) {
+    if (!contents_.IsPlainlyZero(from.value)) contents_.Copy(contents_, from.value, to.value);
+  }
   void Discard(Pfn frame) { contents_.Discard(frame.value); }
   uint64_t HashFrame(Pfn frame) const { return contents_.Hash(frame.value); }
   bool FramesEqual(Pfn a, Pfn b) const { return contents_.Equal(a.value, b.value); }
@@ -76,8 +81,6 @@ class PhysMem {
   struct Freed {
     void operator()(void* p) const { std::free(p); }
   };
-
-  void WriteAcross(PhysAddr at, std::span<const uint8_t> in);
 
   uint64_t nr_frames_;
   uint64_t arena_bytes_;

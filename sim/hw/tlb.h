@@ -55,6 +55,7 @@ class Tlb {
   Small& SlotOf(VirtAddr va) { return small_[va.PageNumber() % kSmalls]; }
   static uint64_t PageTag(VirtAddr va) { return va.PageNumber() << kPageTagShift; }
   static constexpr uint64_t AsidTag(uint16_t asid) { return kUsed | asid; }
+  static constexpr uint16_t AsidOf(uint64_t tag) { return static_cast<uint16_t>(tag); }
   void InsertSmall(Small& slot, uint64_t tag, uint64_t frame, uint32_t attributes) {
     slot = {tag, frame, attributes};
     small_used_ = true;
@@ -66,7 +67,6 @@ class Tlb {
   static uint64_t TableTag(VirtAddr va) { return va.value >> kTableShift << kTableTagShift; }
   // Precondition: !HasOthers().
   void KeepTable(uint64_t tag, const uint64_t* entries) { table_ = {tag, entries}; }
-  static uint16_t AsidOfTable(uint64_t tag) { return static_cast<uint16_t>(tag); }
   // The first address that the table of a tag translates.
   static VirtAddr FirstOfTable(uint64_t tag) { return VirtAddr(tag >> kTableTagShift << kTableShift); }
 
@@ -151,8 +151,7 @@ class Tlb {
   static constexpr int kPageTagShift = 28, kTableTagShift = 17, kTableShift = 21;
   static constexpr uint64_t kUsed = uint64_t{1} << 16;  // of a tag, so that none is that of an empty slot
   static Entry Expand(const Small& s) {
-    return Entry{s.tag >> kPageTagShift << kPageShift, s.frame, s.attributes,
-                 static_cast<uint16_t>(s.tag),         0,       false};
+    return Entry{s.tag >> kPageTagShift << kPageShift, s.frame, s.attributes, AsidOf(s.tag), 0, false};
   }
   void DropTable() { table_.tag = 0; }
   void DropSmall(VirtAddr va, uint16_t asid) {

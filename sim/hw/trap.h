@@ -106,15 +106,27 @@ constexpr const char* TrapKindName(TrapKind kind) {
   return "?";
 }
 
-struct Trap {
-  VirtAddr address;   // of the access: what CR2 or FAR_EL1 holds. A #GP leaves CR2 alone, its handler cannot
-                      // know it
-  uint32_t code = 0;  // the x86 error code (bits in x86_64/pte.h), or ESR_EL1 (arm64/pte.h)
-  TrapKind kind = TrapKind::kNone;
-  uint8_t level = 0;  // of the entry that decided, counted as in geometry.h
-  Access access;
-
+// Two words, as the walk packs them.
+class Trap {
+ public:
+  // Of the access: what CR2 or FAR_EL1 holds. A #GP leaves CR2 alone, its handler cannot know it.
+  constexpr VirtAddr address() const { return address_; }
+  // The x86 error code (bits in x86_64/pte.h), or ESR_EL1 (arm64/pte.h).
+  constexpr uint32_t code() const { return static_cast<uint32_t>(bits_); }
+  constexpr TrapKind kind() const { return static_cast<TrapKind>(bits_ >> kKindShift & 0xff); }
+  // Of the entry that decided, counted as in geometry.h.
+  constexpr int level() const { return static_cast<int>(bits_ >> kLevelShift & 0xff); }
+  constexpr Access access() const { return Access::OfIndex(static_cast<uint8_t>(bits_ >> kAccessShift)); }
   constexpr bool operator==(const Trap&) const = default;
+
+ private:
+  friend class WalkResult;
+  // A code lies below; in a translation, attributes.
+  static constexpr int kKindShift = 32, kLevelShift = 40, kAccessShift = 48;
+  constexpr Trap(VirtAddr address, uint64_t bits) : address_(address), bits_(bits) {}
+
+  VirtAddr address_;
+  uint64_t bits_;
 };
 static_assert(sizeof(Trap) == 16 && sizeof(Access) == 1);
 
@@ -123,33 +135,29 @@ static_assert(sizeof(Trap) == 16 && sizeof(Access) == 1);
 class WalkResult {
  public:
   static constexpr WalkResult Translation(PhysAddr pa, int level, uint32_t attributes) {
-    return WalkResult(pa.value, attributes | static_cast<uint64_t>(level) << kLevelShift);
+    return WalkResult(pa.value, attributes | static_cast<uint64_t>(level) << Trap::kLevelShift);
   }
   static constexpr WalkResult Fault(TrapKind kind, VirtAddr address, int level, uint32_t code,
                                     Access access) {
-    return WalkResult(address.value, code | static_cast<uint64_t>(kind) << kKindShift |
-                                         static_cast<uint64_t>(level) << kLevelShift |
-                                         static_cast<uint64_t>(access.Index()) << kAccessShift);
+    return WalkResult(address.value, kTrapped | code | static_cast<uint64_t>(kind) << Trap::kKindShift |
+                                         static_cast<uint64_t>(level) << Trap::kLevelShift |
+                                         static_cast<uint64_t>(access.Index()) << Trap::kAccessShift);
   }
 
-  constexpr bool ok() const { return kind() == TrapKind::kNone; }
+  constexpr bool ok() const { return (High() & kTrapped) == 0; }
   // Of the byte accessed. Precondition: ok().
   constexpr PhysAddr phys() const { return PhysAddr(static_cast<uint64_t>(value_)); }
   // The level of the leaf, or of the entry that decided a trap. Its page's size is LevelSize(level()).
-  constexpr int level() const { return static_cast<int>(High() >> kLevelShift & 0xff); }
+  constexpr int level() const { return static_cast<int>(High() >> Trap::kLevelShift & 0xff); }
   // What a TLB caches of the entries on the way; the codec's own bits. Precondition: ok().
   constexpr uint32_t attributes() const { return static_cast<uint32_t>(High()); }
-  constexpr TrapKind kind() const { return static_cast<TrapKind>(High() >> kKindShift & 0xff); }
+  // kNone if ok().
+  constexpr TrapKind kind() const { return static_cast<TrapKind>(High() >> Trap::kKindShift & 0xff); }
   // Precondition: !ok().
-  constexpr Trap trap() const {
-    return Trap{VirtAddr(static_cast<uint64_t>(value_)), static_cast<uint32_t>(High()), kind(),
-                static_cast<uint8_t>(level()),
-                Access::OfIndex(static_cast<unsigned>(High() >> kAccessShift))};
-  }
+  constexpr Trap trap() const { return Trap(VirtAddr(static_cast<uint64_t>(value_)), High()); }
 
  private:
-  // Of the upper half; attributes, or a trap's code, lie below.
-  static constexpr int kKindShift = 32, kLevelShift = 40, kAccessShift = 48;
+  static constexpr uint64_t kTrapped = uint64_t{1} << 63;  // the sign, which takes no shift to look at
   constexpr WalkResult(uint64_t low, uint64_t high)
       : value_(static_cast<unsigned __int128>(high) << 64 | low) {}
   constexpr uint64_t High() const { return static_cast<uint64_t>(value_ >> 64); }

@@ -104,10 +104,8 @@ template <class Codec, WalkMode kMode>
 }
 
 // What nearly every walk comes to is found in one comparison a level: tables that take no right away
-// (PlainTable), and a 4 KiB leaf that permits the access and needs no store (kServed), or forbids it
-// (kRefused), or is not there (kAbsent). All else (kOther, null) begins anew, step by step, and comes to the
-// same.
-enum class PlainWalk { kServed, kRefused, kAbsent, kOther };
+// (PlainTable), and a 4 KiB leaf that serves the access as it is (Codec::IsServingLeaf), or is not there, or
+// forbids the access (Codec::IsRefusingLeaf). All else begins anew, step by step, and comes to the same.
 
 // The entries of the last table on the way to `va`; null: one above is not plain. Precondition:
 // IsPlainAddress; the root is a table's address and nothing else.
@@ -130,41 +128,21 @@ template <class Codec>
   return mem.TableAt(PhysAddr(Codec::AddressOf(entry)));
 }
 
-// Of a walk through plain tables, with what the access would store.
-template <class Codec>
-uint32_t TouchedAttributes(const typename Codec::Controls& controls, uint64_t leaf, Access access) {
-  return Codec::Attributes(controls, Codec::kRootRights, Codec::TouchLeaf(controls, leaf, access));
-}
-
-// What a leaf below plain tables comes to.
-template <class Codec>
-[[gnu::always_inline]] inline PlainWalk PlainLeaf(const typename Codec::Controls& controls, uint64_t leaf,
-                                                  Access access) {
-  if (!Codec::IsPlainLeaf(controls, leaf)) [[unlikely]] {
-    return Codec::IsValid(leaf) ? PlainWalk::kOther : PlainWalk::kAbsent;
-  }
-  if (Codec::ServesAtOnce(controls, Codec::PlainAttributes(controls, leaf), access)) [[likely]]
-    return PlainWalk::kServed;
-  const bool allowed = Codec::Allows(controls, TouchedAttributes<Codec>(controls, leaf, access), access);
-  return allowed ? PlainWalk::kOther : PlainWalk::kRefused;
-}
-
-// The results of the first three.
+// The results of the three.
 template <class Codec>
 WalkResult PlainTranslation(const typename Codec::Controls& controls, VirtAddr va, uint64_t leaf) {
   const PhysAddr at(Codec::AddressOf(leaf) | va.PageOffset());
   return WalkResult::Translation(at, 0, Codec::PlainAttributes(controls, leaf));
 }
 template <class Codec>
-[[gnu::always_inline]] inline WalkResult PlainRefusal(const typename Codec::Controls& controls, VirtAddr va,
-                                                      uint64_t leaf, Access access) {
-  const uint32_t code =
-      Codec::RefusedCode(controls, TouchedAttributes<Codec>(controls, leaf, access), access);
-  return WalkResult::Fault(TrapKind::kPermission, va, 0, code, access);
-}
-template <class Codec>
 WalkResult PlainAbsence(const typename Codec::Controls& controls, VirtAddr va, Access access) {
   return WalkResult::Fault(TrapKind::kTranslation, va, 0, Codec::AbsentCode(controls, access), access);
+}
+template <class Codec>
+[[gnu::always_inline]] inline WalkResult PlainRefusal(const typename Codec::Controls& controls, VirtAddr va,
+                                                      uint64_t leaf, Access access) {
+  const uint32_t code = Codec::RefusedCode(controls, leaf, access);
+  return WalkResult::Fault(TrapKind::kPermission, va, 0, code, access);
 }
 
 // Translates `va` through the tables below `root` (CR3; TTBR0_EL1), or traps.
@@ -174,11 +152,11 @@ WalkResult Walk(PhysMem& mem, PhysAddr root, VirtAddr va, Access access,
   if (Codec::IsPlainAddress(va, access)) [[likely]] {
     if (const uint64_t* table = PlainTable<Codec>(mem, root, va, controls)) [[likely]] {
       const uint64_t leaf = table[Codec::kGeometry.Index(va, 0)];
-      const PlainWalk plain = PlainLeaf<Codec>(controls, leaf, access);
-      if (plain == PlainWalk::kServed) [[likely]]
+      if (Codec::IsServingLeaf(controls, leaf, access)) [[likely]]
         return PlainTranslation<Codec>(controls, va, leaf);
-      if (plain == PlainWalk::kAbsent) return PlainAbsence<Codec>(controls, va, access);
-      if (plain == PlainWalk::kRefused) return PlainRefusal<Codec>(controls, va, leaf, access);
+      if (!Codec::IsValid(leaf)) return PlainAbsence<Codec>(controls, va, access);
+      if (Codec::IsRefusingLeaf(controls, leaf, access))
+        return PlainRefusal<Codec>(controls, va, leaf, access);
     }
   }
   return WalkStepByStep<Codec, kMode>(mem, root, va, access, controls, sink);

@@ -6,8 +6,8 @@
 #pragma once
 
 #include <absl/container/btree_map.h>
-#include <absl/container/inlined_vector.h>
 
+#include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -19,6 +19,7 @@
 
 #include "mmsim/types.h"
 #include "sim/base/errno.h"
+#include "sim/hw/trap.h"
 #include "sim/kernel/files.h"
 #include "sim/kernel/signal.h"
 #include "sim/kernel/syscall.h"
@@ -48,21 +49,15 @@ struct KernelOptions {
   std::optional<bool> pkeys, bti;
 };
 
-// A page fault that an access met on its way, as the hardware reported it.
-struct TrapRecord {
-  uint64_t address = 0;
-  uint32_t error_code = 0;  // x86-64: the page-fault error code; arm64: ESR
-  int trapno = 14;          // x86-64 vector
-};
-
-// Nearly always none or one; two when the access crosses into another page.
-using TrapRecords = absl::InlinedVector<TrapRecord, 2>;
+// The traps that an access met on its way. Nearly always none or one; two when the access crosses into
+// another page.
+using Traps = boost::container::small_vector<Trap, 2>;
 
 // What an access by the program came to.
 struct AccessResult {
   uint64_t done_bytes = 0;
   SigInfo signal;  // signo 0: all of it was done
-  TrapRecords traps;
+  Traps traps;
   bool ok() const { return signal.signo == 0; }
 };
 

@@ -24,8 +24,8 @@ struct SigInfo {
   int signo = 0;  // 0: no signal
   int code = 0;
   uint64_t addr = 0;
-  int pkey = 0;             // si_pkey of SEGV_PKUERR
   uint64_t error_code = 0;  // x86-64: of the signal frame; arm64: ESR of the signal frame
+  int pkey = 0;             // si_pkey of SEGV_PKUERR
   int trapno = 0;           // x86-64: 14 page fault, 13 general protection
 };
 

@@ -27,101 +27,112 @@ bool AccessOk(const Task& task, VirtAddr address, uint64_t len_bytes) {
   return len_bytes <= limit && address.value <= limit - len_bytes;
 }
 
-// Where an access to bytes of one page ended.
-enum class Reached : uint8_t { kNothing, kMemory, kEmulated /* it took effect without memory */ };
-struct PageAccess {
-  Reached reached = Reached::kNothing;
-  PhysAddr phys;
-};
-
-template <Arch kArch>
-[[gnu::always_inline]] inline void Record(WalkResult trapped, TrapRecords& traps) {
-  const Trap trap = trapped.trap();
-  traps.push_back({trap.address.value, trap.code, kArch == Arch::kX86_64 ? x86_64::VectorOf(trap.kind) : 0});
+[[gnu::noinline, gnu::cold]] void RecordInMoreRoom(Trap trap, Traps& traps) {
+  traps.push_back(trap);
+}
+// What push_back() does when it is full is aside, so that the trap stays in registers.
+[[gnu::always_inline]] inline void Record(Trap trap, Traps& traps) {
+  if (traps.size() >= traps.capacity()) [[unlikely]]
+    return RecordInMoreRoom(trap, traps);
+  traps.push_back(trap);
 }
 
-// The access trapped: handles it and tries again, as often as it takes. One function from the trap to the
-// retry, for the short way has no call to spare.
+// One trap of an access: it is handled, and the access tried again; what that comes to. In one function,
+// which ends in the walk, for the short way (sim/mm/fault_plain.h) has no call to spare.
 template <Arch kArch, Access kAccess>
-[[gnu::noinline, gnu::flatten]] PageAccess FaultIn(Cpu& cpu, Task& task, VirtAddr address, WalkResult walk,
-                                                   AccessResult& result) {
+[[gnu::noinline, gnu::flatten]] WalkResult FaultIn(TaskCpu& cpu, Task& task, VirtAddr address,
+                                                   WalkResult trapped, AccessResult& result) {
+  if (kAccess.IsUser()) Record(trapped.trap(), result.traps);
+  const TrapVerdict verdict = HandleTrap<kArch>(task, trapped, kAccess, result.signal);
+  if (verdict != TrapVerdict::kRetry) [[unlikely]] {
+    cpu.SetVerdict(verdict);
+    if (verdict != TrapVerdict::kOutOfMemory) return trapped;
+  }
+  return cpu.cpu().TranslateAgainOn<kArch, kAccess>(address);
+}
+
+// The same, of an access that trapped once already, as often as it takes.
+template <Arch kArch, Access kAccess>
+[[gnu::noinline]] WalkResult FaultInAgain(TaskCpu& cpu, Task& task, VirtAddr address, WalkResult trapped,
+                                          AccessResult& result) {
   int oom = 0;
   for (int tries = 0; tries < kMaxRetries; ++tries) {
-    if (kAccess.IsUser()) Record<kArch>(walk, result.traps);
-    const TrapVerdict verdict = HandleTrap<kArch>(task, walk, kAccess, result.signal);
-    if (verdict != TrapVerdict::kRetry) [[unlikely]] {
-      if (verdict == TrapVerdict::kEmulated) return {Reached::kEmulated, {}};
-      if (verdict != TrapVerdict::kOutOfMemory) return {};
-      // Linux: mm/oom_kill.c pagefault_out_of_memory(): the program tries again, until the OOM killer finds
-      // it.
-      if (++oom == kOomRetries) {
-        result.signal = {kSigKill, 0, 0, 0, 0, 0};
-        return {};
-      }
+    // Linux: mm/oom_kill.c pagefault_out_of_memory(): the program tries again, until the OOM killer finds it.
+    if (cpu.verdict() == TrapVerdict::kOutOfMemory && ++oom == kOomRetries) {
+      result.signal = {.signo = kSigKill};
+      cpu.SetVerdict(TrapVerdict::kSignal);
     }
-    walk = cpu.TranslateAgainOn<kArch, kAccess>(address);
-    if (walk.ok()) [[likely]]
-      return {Reached::kMemory, walk.phys()};
+    if (cpu.verdict() != TrapVerdict::kRetry && cpu.verdict() != TrapVerdict::kOutOfMemory) return trapped;
+    cpu.SetVerdict(TrapVerdict::kRetry);
+    trapped = FaultIn<kArch, kAccess>(cpu, task, address, trapped, result);
+    if (trapped.ok()) return trapped;
   }
   MMSIM_CHECK(false && "a page fault that is handled and comes back");
-  return {};
+  return trapped;
 }
 
-// Translates, faulting in as needed. Into `result` goes what a program's access meets: what the hardware
-// reported, and the signal when it failed.
+// Translates, faulting in as needed. A trap that is left is one that could not be handled: cpu.verdict() says
+// what it came to, and into `result` goes what a program's access meets.
 template <Arch kArch, Access kAccess>
-[[gnu::always_inline]] inline PageAccess AccessPage(Kernel& kernel, Task& task, VirtAddr address,
+[[gnu::always_inline]] inline WalkResult AccessPage(TaskCpu& cpu, Task& task, VirtAddr address,
                                                     AccessResult& result) {
-  Cpu& cpu = kernel.cpu().Enter(task);
-  const WalkResult walk = cpu.TranslateOn<kArch, kAccess>(address);
-  if (walk.ok()) [[likely]]
-    return {Reached::kMemory, walk.phys()};
-  return FaultIn<kArch, kAccess>(cpu, task, address, walk, result);
+  const WalkResult first = cpu.cpu().TranslateOn<kArch, kAccess>(address);
+  if (first.ok()) [[likely]]
+    return first;
+  cpu.SetVerdict(TrapVerdict::kRetry);
+  const WalkResult second = FaultIn<kArch, kAccess>(cpu, task, address, first, result);
+  if (second.ok()) [[likely]]
+    return second;
+  return FaultInAgain<kArch, kAccess>(cpu, task, address, second, result);
 }
 
-// Runs `do_page(phys, offset, bytes)` page by page for the kernel's own access; returns how far it came.
+// Runs `do_page(phys, offset, bytes)` page by page; returns how far it came.
+template <Arch kArch, Access kAccess, typename DoPage>
+[[gnu::always_inline]] inline uint64_t ForPages(Kernel& kernel, Task& task, VirtAddr address,
+                                                uint64_t len_bytes, AccessResult& result, DoPage do_page) {
+  TaskCpu& cpu = kernel.cpu();
+  cpu.Enter(task);
+  uint64_t done = 0;
+  while (done < len_bytes) {
+    const VirtAddr at = address + done;
+    const WalkResult walk = AccessPage<kArch, kAccess>(cpu, task, at, result);
+    const uint64_t bytes = BytesInPage(at, len_bytes - done);
+    if (walk.ok()) [[likely]] {
+      do_page(walk.phys(), done, bytes);
+    } else if (cpu.verdict() != TrapVerdict::kEmulated) {
+      break;
+    }
+    done += bytes;
+  }
+  return done;
+}
+
+// The same for the kernel's own access.
 template <AccessKind kKind, typename DoPage>
 uint64_t ForUserPages(Kernel& kernel, Task& task, VirtAddr address, uint64_t len_bytes, DoPage do_page) {
   if (task.mm == nullptr || !AccessOk(task, address, len_bytes)) return 0;
+  AccessResult nobodys;
   return ForArch(kernel.arch(), [&](auto arch) {
-    uint64_t done = 0;
-    AccessResult nobodys;
-    while (done < len_bytes) {
-      const VirtAddr at = address + done;
-      const PageAccess page =
-          AccessPage<arch(), Access(kKind, Privilege::kKernelOnUser)>(kernel, task, at, nobodys);
-      if (page.reached == Reached::kNothing) break;
-      const uint64_t bytes = BytesInPage(at, len_bytes - done);
-      do_page(page.phys, done, bytes);
-      done += bytes;
-    }
-    return done;
+    return ForPages<arch(), Access(kKind, Privilege::kKernelOnUser)>(kernel, task, address, len_bytes,
+                                                                     nobodys, do_page);
   });
 }
 
 // The same for the program's accesses: what it could not reach is a signal.
 template <AccessKind kKind, typename DoPage>
-AccessResult ForProgramPages(Kernel& kernel, Task& task, VirtAddr address, uint64_t len_bytes,
-                             DoPage do_page) {
+[[gnu::always_inline]] inline AccessResult ForProgramPages(Kernel& kernel, Task& task, VirtAddr address,
+                                                           uint64_t len_bytes, DoPage do_page) {
   AccessResult result;
   ForArch(kernel.arch(), [&](auto arch) {
-    uint64_t done = 0;
-    while (done < len_bytes) {
-      const VirtAddr at = address + done;
-      const PageAccess page = AccessPage<arch(), Access(kKind, Privilege::kUser)>(kernel, task, at, result);
-      if (page.reached == Reached::kNothing) break;
-      const uint64_t bytes = BytesInPage(at, len_bytes - done);
-      if (page.reached == Reached::kMemory) do_page(page.phys, done, bytes);
-      done += bytes;
-    }
-    result.done_bytes = done;
+    result.done_bytes =
+        ForPages<arch(), Access(kKind, Privilege::kUser)>(kernel, task, address, len_bytes, result, do_page);
   });
   return result;
 }
 
 }  // namespace
 
-TaskCpu::TaskCpu(System& system) : system_(system), cpu_(MakeCpu(system)) {
+TaskCpu::TaskCpu(System& system) : cpu_(MakeCpu(system)), system_(system) {
   system.cpus.push_back(&cpu_);
 }
 
@@ -139,7 +150,7 @@ AccessResult Kernel::Load(Task& task, VirtAddr address, std::span<uint8_t> bytes
 AccessResult Kernel::Store(Task& task, VirtAddr address, std::span<const uint8_t> bytes) {
   return ForProgramPages<AccessKind::kWrite>(*this, task, address, bytes.size(),
                                              [&](PhysAddr phys, uint64_t offset, uint64_t n) {
-                                               system_->phys.WriteBytes(phys, bytes.subspan(offset, n));
+                                               system_->phys.WriteInFrame(phys, bytes.subspan(offset, n));
                                              });
 }
 
@@ -163,7 +174,7 @@ uint64_t CopyToUser(Kernel& kernel, Task& task, VirtAddr to, std::span<const uin
   PhysMem& phys = kernel.system().phys;
   return ForUserPages<AccessKind::kWrite>(
       kernel, task, to, from.size(),
-      [&](PhysAddr at, uint64_t offset, uint64_t n) { phys.WriteBytes(at, from.subspan(offset, n)); });
+      [&](PhysAddr at, uint64_t offset, uint64_t n) { phys.WriteInFrame(at, from.subspan(offset, n)); });
 }
 
 uint64_t ClearUser(Kernel& kernel, Task& task, VirtAddr to, uint64_t len_bytes) {
@@ -171,7 +182,7 @@ uint64_t ClearUser(Kernel& kernel, Task& task, VirtAddr to, uint64_t len_bytes) 
   PhysMem& phys = kernel.system().phys;
   return ForUserPages<AccessKind::kWrite>(
       kernel, task, to, len_bytes,
-      [&](PhysAddr at, uint64_t, uint64_t n) { phys.WriteBytes(at, std::span<const uint8_t>(kZeros, n)); });
+      [&](PhysAddr at, uint64_t, uint64_t n) { phys.WriteInFrame(at, std::span<const uint8_t>(kZeros, n)); });
 }
 
 uint64_t TouchUser(Kernel& kernel, Task& task, VirtAddr address, uint64_t len_bytes, bool write) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "sim/hw/cpu.h"
+#include "sim/kernel/arch/trap.h"
 #include "sim/kernel/kernel.h"
 
 namespace mmsim {
@@ -17,15 +18,20 @@ class TaskCpu {
   ~TaskCpu();
   TaskCpu(const TaskCpu&) = delete;
   // The task's tables and protection-key rights are in force from here on. Linux: arch/*/mm switch_mm()
-  Cpu& Enter(const Task& task) {
+  [[gnu::always_inline]] Cpu& Enter(const Task& task) {
     cpu_.SetRoot(task.mm->pgd, task.mm->asid);
     cpu_.SetPkru(task.pkru);
     return cpu_;
   }
+  Cpu& cpu() { return cpu_; }
+  // What the last trap came to that was not followed by a success.
+  TrapVerdict verdict() const { return verdict_; }
+  void SetVerdict(TrapVerdict verdict) { verdict_ = verdict; }
 
  private:
+  Cpu cpu_;  // first, so that its address is this one's
   System& system_;
-  Cpu cpu_;
+  TrapVerdict verdict_ = TrapVerdict::kRetry;
 };
 
 }  // namespace mmsim

@@ -19,7 +19,7 @@ inline bool IsPlain(const Vma& vma) {
 
 inline bool IsWatched(const Mm& mm) {
   const EntrySink& sink = mm.system.entry_sink;
-  return mm.hooks != 0 || sink.on_store != nullptr || sink.on_decision != nullptr;
+  return (mm.hooks != 0) | (sink.on_store != nullptr) | (sink.on_decision != nullptr);
 }
 
 // The entry of an address; null where a table is missing or a huge page is.
@@ -36,17 +36,28 @@ template <Arch kArch>
 
 // A page that the process shares, and that do_wp_page() therefore copies without a second look.
 inline bool IsCopied(const Page& page) {
-  return page.IsPlainAnon() && page.Has(kPgLru) && !page.Has(kPgAnonExclusive) && page.refcount > 1;
+  constexpr PageFlags kOdd = kPgHead | kPgTail | kPgSwapCache | kPgAnonExclusive;
+  return page.IsAnon() && (page.index_flags & (kOdd | kPgLru)) == kPgLru && page.refcount > 1;
 }
 
-// The page becomes the VMA's, its entry is returned. Linux: mm/memory.c do_anonymous_page(), wp_page_copy()
-template <Arch kArch>
-[[gnu::always_inline]] inline Pte AddPlainPage(System& system, const Vma& vma, VirtAddr address, Pfn pfn) {
-  Page& page = system.pages[pfn];
-  SetNewAnon(page, vma, address, kPgNewAnon | kPgActive);  // active, because this is a fault
-  if (AddToBatch(system.lru.add, page, pfn)) [[unlikely]]
+// A new page, with all that it begins with: its first mapping, its place in the LRU batch, active because
+// this is a fault. Pfn 0 when there is none. Linux: mm/memory.c do_anonymous_page(), wp_page_copy()
+[[gnu::always_inline]] inline Pfn AllocPlainPage(System& system, const Vma& vma, VirtAddr address) {
+  if (system.failures.ShouldFail(Seam::kPage)) [[unlikely]]
+    return Pfn(0);
+  const Pfn page = system.pages.AllocBare();
+  if (page.value == 0) [[unlikely]]
+    return page;
+  system.pages[page] = {2, 0, reinterpret_cast<uint64_t>(vma.anon_vma) | 1,
+                        vma.PgoffOf(address) << kPgFlagBits | kPgNewAnon | kPgActive};
+  if (PutInBatch(system.lru.add, page)) [[unlikely]]
     MoveLruAdd(system);
-  return PteMkDirty(kArch, PteMkWrite(kArch, PlainPte(pfn, vma.page_prot)));
+  return page;
+}
+
+template <Arch kArch>
+[[gnu::always_inline]] inline void StorePlainPte(EntryPtr pte, const Vma& vma, Pfn page) {
+  StorePteUntold(pte, PteMkDirty(kArch, PteMkWrite(kArch, PlainPte(page, vma.page_prot))));
 }
 
 // Of a write to `vma`. kVmFaultFallback: nothing was done, it is for the ladder. Linux: mm/memory.c
@@ -60,22 +71,25 @@ template <Arch kArch>
   if (pte == nullptr) [[unlikely]]
     return kVmFaultFallback;
   const Pte entry = ReadEntry(pte);
-  const bool is_new = PteNone(kArch, entry);
-  const Pfn old = is_new ? Pfn(0) : PtePlainPfn(kArch, entry);
-  if (!is_new && (!PtePlain(kArch, entry) || PteWrite(kArch, entry) || !IsCopied(system.pages[old])))
-    return kVmFaultFallback;
-  const Pfn page = AllocFolio(system);
+  if (PteNone(kArch, entry)) {
+    const Pfn page = AllocPlainPage(system, vma, address.PageFloor());
+    if (page.value == 0) [[unlikely]]
+      return kVmFaultOom;
+    ++mm.Rss(RssType::kAnon);
+    StorePlainPte<kArch>(pte, vma, page);
+    return 0;
+  }
+  if (!PtePlainReadOnly(kArch, entry)) return kVmFaultFallback;
+  const Pfn old = PtePlainPfn(kArch, entry);
+  if (!IsCopied(system.pages[old])) return kVmFaultFallback;
+  const Pfn page = AllocPlainPage(system, vma, address.PageFloor());
   if (page.value == 0) [[unlikely]]
     return kVmFaultOom;
-  if (is_new) {
-    ++mm.Rss(RssType::kAnon);
-  } else {
-    system.phys.CopyFrame(old, page);
-    --system.pages[old].mapcount;
-    --system.pages[old].refcount;
-  }
-  StorePteUntold(pte, AddPlainPage<kArch>(system, vma, address.PageFloor(), page));
-  if (!is_new) FlushTlbPage(mm, address);
+  --system.pages[old].mapcount;
+  --system.pages[old].refcount;
+  StorePlainPte<kArch>(pte, vma, page);
+  system.phys.CopyFrame(old, page);
+  FlushTlbPage(mm, address);
   return 0;
 }
 

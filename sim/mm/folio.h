@@ -157,20 +157,17 @@ inline void FolioAddLruVma(System& system, Pfn folio, const Vma& vma) {
   }
 }
 
-// A small page that is new and the VMA's own: its first mapping, with these flags. Linux: mm/rmap.c
-// folio_add_new_anon_rmap(), __folio_set_anon()
-inline void SetNewAnon(Page& page, const Vma& vma, VirtAddr address, PageFlags flags) {
-  page.mapcount = 0;
-  page.mapping = reinterpret_cast<uint64_t>(vma.anon_vma) | 1;
-  page.index_flags = vma.PgoffOf(address) << kPgFlagBits | flags;
-}
+// The flags of a small page that is new and a VMA's own.
 inline constexpr PageFlags kPgNewAnon = kPgUptodate | kPgAnonExclusive | kPgSwapBacked;
-// The same with all that it begins with, the LRU batch too. Linux: mm/rmap.c folio_add_new_anon_rmap(),
-// mm/swap.c folio_add_lru_vma()
+// Its first mapping, with all that it begins with, the LRU batch too. Linux: mm/rmap.c
+// folio_add_new_anon_rmap(), __folio_set_anon(), mm/swap.c folio_add_lru_vma()
 [[gnu::always_inline]] inline void AddNewAnonPage(System& system, Pfn pfn, const Vma& vma, VirtAddr address) {
   MMSIM_CHECK(vma.anon_vma != nullptr);
-  SetNewAnon(system.pages[pfn], vma, address,
-             vma.Has(kVmDroppable) ? kPgNewAnon & ~kPgSwapBacked : kPgNewAnon);
+  Page& page = system.pages[pfn];
+  page.mapcount = 0;
+  page.mapping = reinterpret_cast<uint64_t>(vma.anon_vma) | 1;
+  page.index_flags = vma.PgoffOf(address) << kPgFlagBits |
+                     (vma.Has(kVmDroppable) ? kPgNewAnon & ~kPgSwapBacked : kPgNewAnon);
   FolioAddLruVma(system, pfn, vma);
 }
 

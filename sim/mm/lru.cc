@@ -17,7 +17,9 @@ void LruAdd(System& system, Pfn folio) {
     page.Set(kPgUnevictable | kPgLru);
     system.lru.mlock_count[folio.value] = 0;
   } else {
-    page.Clear(page.Has(kPgActive) ? kPgUnevictable | kPgActive | kPgReferenced : kPgUnevictable);
+    if (page.Has(kPgActive)) [[likely]]
+      page.Clear(kPgActive | kPgReferenced);
+    page.Clear(kPgUnevictable);
     page.Set(kPgLru);
   }
 }

@@ -22,11 +22,15 @@ struct FolioBatch {
   uint32_t nr = 0;
 };
 
-// With a reference of the batch; true: the batch is to be moved now.
+// A small folio that has the batch's reference already. True: the batch is to be moved now.
+inline bool PutInBatch(FolioBatch& batch, Pfn folio) {
+  batch.folios[batch.nr++] = folio;
+  return batch.nr == kPagevecSize;
+}
+// Any folio, with a reference of the batch.
 inline bool AddToBatch(FolioBatch& batch, Page& page, Pfn folio) {
   ++page.refcount;
-  batch.folios[batch.nr++] = folio;
-  return batch.nr == kPagevecSize || page.IsLarge();
+  return PutInBatch(batch, folio) || page.IsLarge();
 }
 
 // What is to be done with a page of the mlock batch. Linux: mm/mlock.c LRU_FOLIO, NEW_FOLIO

@@ -66,11 +66,16 @@ class PageAllocator {
 
   // A frame of zeros; refcount 1. Pfn 0 when there is none.
   Pfn Alloc() {
+    const Pfn pfn = AllocBare();
+    if (pfn.value != 0) [[likely]]
+      records_[pfn.value] = Page{1, -1, 0, 0};
+    return pfn;
+  }
+  // The same, for a caller that writes the record, all of it.
+  Pfn AllocBare() {
     const Pfn pfn = TakeSmall();
-    if (pfn.value == 0) [[unlikely]]
-      return pfn;
-    ++allocated_;
-    records_[pfn.value] = Page{1, -1, 0, 0};
+    if (pfn.value != 0) [[likely]]
+      ++allocated_;
     return pfn;
   }
   // An aligned run of 512 of them, made a compound page.
@@ -110,7 +115,10 @@ class PageAllocator {
   bool Coalesce();
   Pfn TakeSmall() {
     if (free_small_ != 0) return Pop(free_small_);
-    return small_.next != small_.end ? Pfn(small_.next++) : TakeSmallOfNewBlock();
+    if (small_.next == small_.end) [[unlikely]]
+      return TakeSmallOfNewBlock();
+    if (small_.next == 0) __builtin_unreachable();  // frame 0 is nobody's: spares the callers a test
+    return Pfn(small_.next++);
   }
   Pfn TakeSmallOfNewBlock();
 

@@ -6,19 +6,12 @@
 // Not modelled: lazy TLB mode, batched and deferred flushes, shootdowns that are on their way.
 #pragma once
 
-#include "sim/hw/cpu.h"
 #include "sim/mm/mm.h"
 
 namespace mmsim {
 
-inline void FlushTlbRange(Mm& mm, VirtRange range) {
-  for (Cpu* cpu : mm.system.cpus) cpu->tlb().InvalidateRange(range, mm.asid, cpu->geometry());
-}
-inline void FlushTlbPage(Mm& mm, VirtAddr address) {
-  for (Cpu* cpu : mm.system.cpus) cpu->InvalidatePage(address, mm.asid);
-}
-inline void FlushTlbMm(Mm& mm) {
-  for (Cpu* cpu : mm.system.cpus) cpu->tlb().InvalidateAsid(mm.asid);
-}
+void FlushTlbRange(Mm& mm, VirtRange range);
+void FlushTlbPage(Mm& mm, VirtAddr address);
+void FlushTlbMm(Mm& mm);
 
 }  // namespace mmsim

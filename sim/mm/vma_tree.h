@@ -27,9 +27,15 @@ class VmaTree {
   size_t size() const { return size_; }
   // The first VMA that ends after `address`, or null. Linux: mm/mmap.c find_vma()
   Vma* Find(VirtAddr address) const {
-    // Unsigned wrap-around makes this one comparison; an empty cache has length 0.
-    if (address.value - cache_.start < cache_.length) return cache_.vma;
+    if (Vma* vma = FindAgain(address)) return vma;
     return FindSlow(address);
+  }
+  // The VMA that was found last, if it contains `address`; else null, and Lookup may find another.
+  Vma* FindAgain(VirtAddr address) const {
+    // Unsigned wrap-around makes this one comparison; an empty cache has length 0.
+    if (address.value - cache_.start >= cache_.length) return nullptr;
+    if (cache_.vma == nullptr) __builtin_unreachable();  // a length without a VMA: spares the callers a test
+    return cache_.vma;
   }
   // The VMA that contains `address`, or null. Linux: include/linux/mm.h vma_lookup()
   Vma* Lookup(VirtAddr address) const;

@@ -189,9 +189,11 @@ absl::StatusOr<bool> Runner::DoAccess(const Step& step, guest::Outcome* outcome)
     names_[std::string(scenario_.ResultToken(step).substr(1))] =
         RegisterOf(std::string_view(loaded).substr(0, result.done_bytes));
   }
-  for (const TrapRecord& trap : result.traps) {
-    if (trap.trapno != TrapRecord().trapno) continue;  // no page fault, but a general protection exception
-    outcome->faults.push_back({trap.address, 0, trap.error_code, 1, static_cast<uint32_t>(task->pid)});
+  for (const Trap& trap : result.traps) {
+    // What the tracepoints of page faults tell: x86-64 alone has them, and not of a general protection
+    // exception.
+    if (kernel_->arch() != Arch::kX86_64 || trap.kind() == TrapKind::kNonCanonical) continue;
+    outcome->faults.push_back({trap.address().value, 0, trap.code(), 1, static_cast<uint32_t>(task->pid)});
   }
   return true;
 }

@@ -67,7 +67,7 @@ class AccessMachine {
     actual.kind = walk.kind();
     actual.level = walk.level();
     if (walk.ok()) actual.phys = walk.phys().value;
-    if (!walk.ok()) actual.code = walk.trap().code;
+    if (!walk.ok()) actual.code = walk.trap().code();
     uint64_t nr_changed = 0;
     for (int level = 0; level < 4; ++level) {
       const auto i = static_cast<size_t>(level);
@@ -83,7 +83,7 @@ class AccessMachine {
     const bool same =
         look.ok() == walk.ok() && (walk.ok() ? look.phys() == walk.phys() : look.trap() == walk.trap());
     if (!same) return Tell("a look comes to something else", expected, entries);
-    if (!walk.ok() && (walk.trap().access != access || walk.trap().address != va)) {
+    if (!walk.ok() && (walk.trap().access() != access || walk.trap().address() != va)) {
       return Tell("the trap names another access", expected, entries);
     }
     return true;

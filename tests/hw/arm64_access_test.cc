@@ -264,8 +264,9 @@ TEST_F(Arm64Access, AddressesOutsideTheLowerHalf) {
 TEST_F(Arm64Access, ABranchLosesTheTag) {
   const Controls controls({}, machine_.mem().AddressMask());
   const VirtAddr tagged(kVa.value | uint64_t{0xa5} << 56);
-  EXPECT_EQ(Walk<Codec>(machine_.mem(), machine_.Root(), tagged, kUserFetch, controls).trap().address, kVa);
-  EXPECT_EQ(Walk<Codec>(machine_.mem(), machine_.Root(), tagged, kUserRead, controls).trap().address, tagged);
+  EXPECT_EQ(Walk<Codec>(machine_.mem(), machine_.Root(), tagged, kUserFetch, controls).trap().address(), kVa);
+  EXPECT_EQ(Walk<Codec>(machine_.mem(), machine_.Root(), tagged, kUserRead, controls).trap().address(),
+            tagged);
 }
 
 TEST_F(Arm64Access, TheUpperHalfHasItsOwnRoot) {
@@ -308,7 +309,7 @@ TEST_F(Arm64Access, EverydaySyndromes) {
       machine_.mem().TableAt(Pfn(static_cast<uint64_t>(4 - level)))[Codec::kGeometry.Index(kVa, level)] =
           Table(level);
     }
-    return Walk<Codec>(machine_.mem(), machine_.Root(), kVa, access, controls).trap().code;
+    return Walk<Codec>(machine_.mem(), machine_.Root(), kVa, access, controls).trap().code();
   };
   EXPECT_EQ(esr(0, kUserRead), 0x9200'0007u);
   EXPECT_EQ(esr(0, kUserWrite), 0x9200'0047u);

@@ -227,10 +227,10 @@ TEST(CpuX86, PkruNeedsNoInvalidation) {
   cpu.SetRoot(PhysAddr(kPageSize), 0);
   EXPECT_TRUE(cpu.Translate(VirtAddr(0), kUserWrite).ok());
   cpu.SetPkru(2u << 6);
-  EXPECT_EQ(cpu.Translate(VirtAddr(0), kUserWrite).trap().code, 0x27u);
+  EXPECT_EQ(cpu.Translate(VirtAddr(0), kUserWrite).trap().code(), 0x27u);
   EXPECT_TRUE(cpu.Translate(VirtAddr(0), kUserRead).ok());
   cpu.SetPkru(1u << 6);
-  EXPECT_EQ(cpu.Translate(VirtAddr(0), kUserRead).trap().code, 0x25u);
+  EXPECT_EQ(cpu.Translate(VirtAddr(0), kUserRead).trap().code(), 0x25u);
   cpu.Configure(x86_64::Config());
   EXPECT_TRUE(cpu.Translate(VirtAddr(0), kUserRead).ok());
 }

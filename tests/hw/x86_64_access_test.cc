@@ -336,7 +336,7 @@ TEST_F(X86Access, EverydayErrorCodes) {
       machine_.mem().TableAt(Pfn(static_cast<uint64_t>(4 - level)))[Codec::kGeometry.Index(kVa, level)] =
           Table(level);
     }
-    return Walk<Codec>(machine_.mem(), machine_.Root(), kVa, access, controls).trap().code;
+    return Walk<Codec>(machine_.mem(), machine_.Root(), kVa, access, controls).trap().code();
   };
   EXPECT_EQ(code(0, kUserRead), 4u);
   EXPECT_EQ(code(0, kUserWrite), 6u);

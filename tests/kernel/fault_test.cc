@@ -44,8 +44,8 @@ TEST_P(FaultTest, AFetchFromAnUnpopulatedDataPageFaultsTwiceOnX86) {
   EXPECT_EQ(r.signal.code, kSegvAccerr);
   if (!x86()) return;
   ASSERT_EQ(r.traps.size(), 2u);
-  EXPECT_EQ(r.traps[0].error_code, 0x14u);
-  EXPECT_EQ(r.traps[1].error_code, 0x15u);
+  EXPECT_EQ(r.traps[0].code(), 0x14u);
+  EXPECT_EQ(r.traps[1].code(), 0x15u);
 }
 
 TEST_P(FaultTest, TheKernelsHalf) {

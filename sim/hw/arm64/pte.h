@@ -88,9 +88,10 @@ class Controls {
 
  private:
   friend struct Codec;
+  template <typename Bits>
   struct Need {
-    uint32_t mask, value;
-    bool IsMetBy(uint32_t attributes) const { return (attributes & mask) == value; }
+    Bits mask = 0, value = 1;  // at first never met
+    bool IsMetBy(Bits bits) const { return (bits & mask) == value; }
   };
   void Set(Access access, uint32_t set, uint32_t clear);
 
@@ -100,9 +101,10 @@ class Controls {
   uint64_t plain_table_mask_, plain_leaf_mask_;  // what IsPlainTable and IsPlainLeaf look at
   uint64_t table_bits_;
   // By Access::Index(). at_once_: met by what one comparison can decide.
-  Need need_[kNrAccesses] = {};
-  Need at_once_[kNrAccesses] = {};
-  uint32_t absent_code_[kNrAccesses] = {};  // of a translation fault at level 3
+  Need<uint32_t> need_[kNrAccesses];
+  Need<uint32_t> at_once_[kNrAccesses];
+  Need<uint64_t> serving_leaf_[kNrAccesses];  // at_once_ of an entry that is a plain leaf and not global
+  uint32_t absent_code_[kNrAccesses] = {};    // of a translation fault at level 3
 };
 
 struct Codec {
@@ -145,13 +147,25 @@ struct Codec {
     return (entry & c.plain_leaf_mask_) == (kTypePage | kAccessFlag);
   }
   static uint32_t PlainAttributes(const Controls&, uint64_t leaf) { return Narrow(leaf) | kAttributePxn; }
+  // The bits of an entry that these attributes come from.
+  static uint64_t Widen(uint32_t attributes) {
+    return (attributes & 0xfff) | static_cast<uint64_t>(attributes & 0x0078'0000) << 32;
+  }
+  // Whether a leaf below plain tables serves the access as it is, and is not global.
+  static bool IsServingLeaf(const Controls& c, uint64_t entry, Access access) {
+    return c.serving_leaf_[access.Index()].IsMetBy(entry);
+  }
   static bool ServesAtOnce(const Controls& c, uint32_t attributes, Access access) {
     return c.at_once_[access.Index()].IsMetBy(attributes);
   }
   static uint32_t AbsentCode(const Controls& c, Access access) { return c.absent_code_[access.Index()]; }
-  // Of a plain leaf that forbids the access.
-  static uint32_t RefusedCode(const Controls& c, uint32_t attributes, Access access) {
-    return FaultCode(c, TrapKind::kPermission, 0, access, attributes);
+  // Whether a leaf below plain tables forbids the access, with what the access would store.
+  static bool IsRefusingLeaf(const Controls& c, uint64_t entry, Access access) {
+    return IsPlainLeaf(c, entry) && !Allows(c, Narrow(TouchLeaf(c, entry, access)), access);
+  }
+  // ESR_EL1 of such a leaf.
+  static uint32_t RefusedCode(const Controls& c, uint64_t, Access access) {
+    return FaultCode(c, TrapKind::kPermission, 0, access, 0);
   }
   static bool IsValid(uint64_t entry) { return (entry & kValid) != 0; }
   // What an entry is (D8.3.1), and the order of its faults (D8.15.4): translation, address size, access flag.
@@ -255,7 +269,12 @@ inline void Controls::Set(Access access, uint32_t set, uint32_t clear) {
   const unsigned i = access.Index();
   need_[i] = {set | clear, set};
   // WXN makes a fetch hang on two bits together, which no comparison of this kind tells.
-  at_once_[i] = access.IsFetch() && config_.write_implies_xn ? Need{0, 1} : need_[i];
+  if (!access.IsFetch() || !config_.write_implies_xn) at_once_[i] = need_[i];
+  // PXN is taken as set, as in PlainAttributes.
+  if (at_once_[i].IsMetBy(set | kAttributePxn)) {
+    serving_leaf_[i] = {plain_leaf_mask_ | kNotGlobal | Codec::Widen(set | clear),
+                        kTypePage | kAccessFlag | kNotGlobal | Codec::Widen(set)};
+  }
   absent_code_[i] = Codec::FaultCode(*this, TrapKind::kTranslation, 0, access, 0);
 }
 

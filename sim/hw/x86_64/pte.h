@@ -81,9 +81,10 @@ class Controls {
 
  private:
   friend struct Codec;
+  template <typename Bits>
   struct Need {
-    uint32_t mask, value;
-    bool IsMetBy(uint32_t attributes) const { return (attributes & mask) == value; }
+    Bits mask = 0, value = 1;  // at first never met
+    bool IsMetBy(Bits bits) const { return (bits & mask) == value; }
   };
   void Set(Access access, uint32_t set, uint32_t clear);
 
@@ -94,9 +95,11 @@ class Controls {
   uint64_t plain_table_mask_, plain_leaf_mask_;  // what IsPlainTable and IsPlainLeaf look at
   // By Access::Index(). at_once_: with what makes a store of hardware's and a look at PKRU needless, so that
   // one comparison decides nearly always.
-  Need need_[kNrAccesses] = {};
-  Need at_once_[kNrAccesses] = {};
-  uint32_t absent_code_[kNrAccesses] = {};  // of a fault on an entry with P=0
+  Need<uint32_t> need_[kNrAccesses];
+  Need<uint32_t> at_once_[kNrAccesses];
+  Need<uint64_t> leaf_need_[kNrAccesses];     // need_ of an entry
+  Need<uint64_t> serving_leaf_[kNrAccesses];  // at_once_ of an entry that is a plain leaf and not global
+  uint32_t absent_code_[kNrAccesses] = {};    // of a fault on an entry with P=0
 };
 
 struct Codec {
@@ -128,16 +131,28 @@ struct Codec {
     return (entry & c.plain_leaf_mask_) == (kPresent | kAccessed);
   }
   static uint32_t PlainAttributes(const Controls&, uint64_t leaf) { return Narrow(leaf); }
+  // The bits of an entry that these attributes come from.
+  static uint64_t Widen(uint32_t attributes) {
+    return (attributes & 0x7ff) | static_cast<uint64_t>(attributes & 0xf800'0000) << 32;
+  }
+  // Whether a leaf below plain tables serves the access as it is, and is not global.
+  static bool IsServingLeaf(const Controls& c, uint64_t entry, Access access) {
+    return c.serving_leaf_[access.Index()].IsMetBy(entry);
+  }
   static bool ServesAtOnce(const Controls& c, uint32_t attributes, Access access) {
     return c.at_once_[access.Index()].IsMetBy(attributes);
   }
   static uint32_t AbsentCode(const Controls& c, Access access) { return c.absent_code_[access.Index()]; }
-  // Of a plain leaf that forbids the access.
-  static uint32_t RefusedCode(const Controls& c, uint32_t attributes, Access access) {
+  // Whether a leaf below plain tables has not the rights that the access needs; of keys it says nothing.
+  static bool IsRefusingLeaf(const Controls& c, uint64_t entry, Access access) {
+    return IsPlainLeaf(c, entry) && !c.leaf_need_[access.Index()].IsMetBy(entry);
+  }
+  // The error code of such a leaf.
+  static uint32_t RefusedCode(const Controls& c, uint64_t entry, Access access) {
     const uint32_t code = AbsentCode(c, access) | kErrorPresent;
-    if ((attributes & kAttributePkeyMask) == 0 && (c.pkru_ & 3) == 0) [[likely]]
+    if ((entry & kPkeyMask) == 0 && (c.pkru_ & 3) == 0) [[likely]]
       return code;
-    return KeyAllows(c, attributes, access) ? code : code | kErrorProtectionKey;
+    return KeyAllows(c, Narrow(entry), access) ? code : code | kErrorProtectionKey;
   }
   static bool IsValid(uint64_t entry) { return (entry & kPresent) != 0; }
   // What an entry is: a trap (4.7), or a table, or a leaf (4.5.4). P=0 comes first: no other bit is then
@@ -230,11 +245,18 @@ inline Controls::Controls(const Config& config, uint64_t machine_mask)
 inline void Controls::Set(Access access, uint32_t set, uint32_t clear) {
   const unsigned i = access.Index();
   need_[i] = {set | clear, set};
+  leaf_need_[i] = {Codec::Widen(set | clear), Codec::Widen(set)};
   if (access.IsWrite()) set |= kDirty;
   // Only key 0, and only while PKRU leaves it alone, is decided without a look at PKRU.
   if (config_.protection_keys && !access.IsFetch()) clear |= kAttributePkeyMask;
-  at_once_[i] = {set | clear, set};
-  if (config_.protection_keys && !access.IsFetch() && (pkru_ & 3) != 0) at_once_[i] = {0, 1};
+  if (config_.protection_keys && !access.IsFetch() && (pkru_ & 3) != 0) {
+    at_once_[i] = {};
+    serving_leaf_[i] = {};
+  } else {
+    at_once_[i] = {set | clear, set};
+    serving_leaf_[i] = {plain_leaf_mask_ | kGlobal | Codec::Widen(set | clear),
+                        kPresent | kAccessed | Codec::Widen(set)};
+  }
   absent_code_[i] = Codec::FaultCode(*this, TrapKind::kTranslation, 0, access, 0);
 }
 

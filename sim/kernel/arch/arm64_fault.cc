@@ -27,7 +27,7 @@ uint64_t ThreadEsr(VirtAddr address, uint32_t esr) {
 TrapVerdict BadArea(int signo, int si_code, WalkResult trapped, Access access, SigInfo& signal) {
   if (!access.IsUser()) return TrapVerdict::kFixup;
   const Trap trap = trapped.trap();
-  signal = {signo, si_code, trap.address.value, 0, ThreadEsr(UntaggedAddr(trap.address), trap.code), 0};
+  signal = {signo, si_code, trap.address().value, ThreadEsr(UntaggedAddr(trap.address()), trap.code())};
   return TrapVerdict::kSignal;
 }
 
@@ -40,10 +40,10 @@ TrapVerdict FaultError(VmFaultResult fault, WalkResult trapped, Access access, S
 
 TrapVerdict HandleOddTrap(WalkResult trapped, Access access, SigInfo& signal) {
   const Trap trap = trapped.trap();
-  if (trap.kind == TrapKind::kTranslation) return BadArea(kSigSegv, kSegvMaperr, trapped, access, signal);
-  MMSIM_CHECK(trap.kind == TrapKind::kAlignment && "a fault that only corrupt tables make");
+  if (trap.kind() == TrapKind::kTranslation) return BadArea(kSigSegv, kSegvMaperr, trapped, access, signal);
+  MMSIM_CHECK(trap.kind() == TrapKind::kAlignment && "a fault that only corrupt tables make");
   if (!access.IsUser()) return TrapVerdict::kFixup;
-  signal = {kSigBus, kBusAdraln, trap.address.value, 0, trap.code, 0};
+  signal = {kSigBus, kBusAdraln, trap.address().value, trap.code()};
   return TrapVerdict::kSignal;
 }
 

@@ -58,7 +58,7 @@ inline bool IsTtbr0Addr(VirtAddr address) {
 [[gnu::always_inline]] inline TrapVerdict HandleTrap(Task& task, WalkResult trapped, Access access,
                                                      SigInfo& signal) {
   const TrapKind kind = trapped.kind();
-  const VirtAddr address = UntaggedAddr(trapped.trap().address);
+  const VirtAddr address = UntaggedAddr(trapped.trap().address());
   const bool of_a_page =
       kind == TrapKind::kTranslation || kind == TrapKind::kPermission || kind == TrapKind::kAccessFlag;
   if (!of_a_page || !IsTtbr0Addr(address)) [[unlikely]]

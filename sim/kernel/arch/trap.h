@@ -22,9 +22,10 @@ Vma* GrowToAddress(Task& task, Vma* above, VirtAddr address);
 // The VMA of `address`, after a stack below which it lies has grown to it; null: none. Linux: mm/memory.c
 // lock_mm_and_find_vma()
 inline Vma* FindVmaOrGrow(Task& task, VirtAddr address) {
-  Vma* vma = task.mm->vmas.Find(address);
-  if (vma != nullptr && vma->start <= address) [[likely]]
+  if (Vma* vma = task.mm->vmas.FindAgain(address)) [[likely]]
     return vma;
+  Vma* vma = task.mm->vmas.Find(address);
+  if (vma != nullptr && vma->start <= address) return vma;
   return GrowToAddress(task, vma, address);
 }
 

@@ -14,9 +14,9 @@ bool IsVsyscall(VirtAddr address) {
 // Linux: arch/x86/mm/fault.c sanitize_error_code(), set_signal_archinfo(): programs learn nothing of the
 // kernel's half.
 SigInfo ArchSignal(const Trap& trap, int signo, int code, int pkey) {
-  uint64_t error_code = trap.code | x86_64::kErrorUser;
-  if (trap.address.value >= abi::TaskSize(Arch::kX86_64)) error_code |= x86_64::kErrorPresent;
-  return {signo, code, trap.address.value, pkey, error_code, x86_64::kVectorPageFault};
+  uint64_t error_code = trap.code() | x86_64::kErrorUser;
+  if (trap.address().value >= abi::TaskSize(Arch::kX86_64)) error_code |= x86_64::kErrorPresent;
+  return {signo, code, trap.address().value, error_code, pkey, x86_64::kVectorPageFault};
 }
 
 TrapVerdict Signal(Access access, SigInfo& signal, const SigInfo& which) {
@@ -45,7 +45,7 @@ TrapVerdict BadAreaAccessError(const Task& task, const Vma& vma, WalkResult trap
                                SigInfo& signal) {
   const Trap trap = trapped.trap();
   const bool by_pkey =
-      (trap.code & x86_64::kErrorProtectionKey) || !ArchVmaAccessPermitted(task, vma, access);
+      (trap.code() & x86_64::kErrorProtectionKey) || !ArchVmaAccessPermitted(task, vma, access);
   return Signal(access, signal,
                 by_pkey ? ArchSignal(trap, kSigSegv, kSegvPkuerr, VmaPkey(vma))
                         : ArchSignal(trap, kSigSegv, kSegvAccerr, 0));
@@ -60,14 +60,14 @@ TrapVerdict FaultError(VmFaultResult fault, WalkResult trapped, Access access, S
 
 TrapVerdict HandleOddTrap(Task& task, WalkResult trapped, Access access, SigInfo& signal) {
   const Trap trap = trapped.trap();
-  if (trap.kind == TrapKind::kNonCanonical) {
+  if (trap.kind() == TrapKind::kNonCanonical) {
     return Signal(access, signal, {kSigSegv, kSiKernel, 0, 0, 0, x86_64::kVectorGeneralProtection});
   }
-  MMSIM_CHECK(!(trap.code & x86_64::kErrorReserved));
+  MMSIM_CHECK(!(trap.code() & x86_64::kErrorReserved));
   // Linux: arch/x86/mm/fault.c fault_in_kernel_space()
-  if (!IsVsyscall(trap.address)) return BadArea(trapped, access, signal);
+  if (!IsVsyscall(trap.address())) return BadArea(trapped, access, signal);
   if (access.IsFetch() && access.IsUser() && task.mm->system.profile.vsyscall)
-    return EmulateVsyscall(trap.address, access, signal);
+    return EmulateVsyscall(trap.address(), access, signal);
   return DoUserAddrFault(task, trapped, access, signal);
 }
 

@@ -52,12 +52,12 @@ inline bool AccessError(const Task& task, const Vma& vma, uint32_t error_code, A
   const Trap trap = trapped.trap();
   const FaultFlags flags = (access.IsWrite() ? kFaultWrite : 0) | (access.IsFetch() ? kFaultInstruction : 0) |
                            (access.IsUser() ? kFaultUser : 0);
-  Vma* vma = FindVmaOrGrow(task, trap.address);
+  Vma* vma = FindVmaOrGrow(task, trap.address());
   if (vma == nullptr) [[unlikely]]
     return BadArea(trapped, access, signal);
-  if (AccessError(task, *vma, trap.code, access)) [[unlikely]]
+  if (AccessError(task, *vma, trap.code(), access)) [[unlikely]]
     return BadAreaAccessError(task, *vma, trapped, access, signal);
-  const VmFaultResult fault = HandleTrappedFault<Arch::kX86_64>(*vma, trap.address, flags);
+  const VmFaultResult fault = HandleTrappedFault<Arch::kX86_64>(*vma, trap.address(), flags);
   if ((fault & kVmFaultError) != 0) [[unlikely]]
     return FaultError(fault, trapped, access, signal);
   return TrapVerdict::kRetry;
@@ -67,9 +67,9 @@ inline bool AccessError(const Task& task, const Vma& vma, uint32_t error_code, A
 [[gnu::always_inline]] inline TrapVerdict HandleTrap(Task& task, WalkResult trapped, Access access,
                                                      SigInfo& signal) {
   const Trap trap = trapped.trap();
-  if (trap.address.value >= abi::TaskSize(Arch::kX86_64)) [[unlikely]]
+  if (trap.address().value >= abi::TaskSize(Arch::kX86_64)) [[unlikely]]
     return HandleOddTrap(task, trapped, access, signal);
-  MMSIM_CHECK(!(trap.code & x86_64::kErrorReserved));  // pgtable_bad(): the tables are corrupt
+  MMSIM_CHECK(!(trap.code() & x86_64::kErrorReserved));  // pgtable_bad(): the tables are corrupt
   return DoUserAddrFault(task, trapped, access, signal);
 }
 

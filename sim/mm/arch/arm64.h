@@ -45,6 +45,10 @@ constexpr bool PtePresent(Pte p) {
 constexpr bool PtePlain(Pte p) {
   return (p.value & (kValid | kSpecial)) == kValid;
 }
+// PtePlain() and not PteWrite().
+constexpr bool PtePlainReadOnly(Pte p) {
+  return (p.value & (kValid | kSpecial | kWrite)) == kValid;
+}
 constexpr bool PteProtNone(Pte p) {
   return PtePresentInvalid(p) && (p.value & kUser) == 0 && (p.value & kUxn) != 0;
 }

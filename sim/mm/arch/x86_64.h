@@ -43,6 +43,10 @@ constexpr bool PtePresent(Pte p) {
 constexpr bool PtePlain(Pte p) {
   return (p.value & (kPresent | kSpecial)) == kPresent;
 }
+// PtePlain() and not PteWrite().
+constexpr bool PtePlainReadOnly(Pte p) {
+  return (p.value & (kPresent | kSpecial | kRw)) == kPresent;
+}
 constexpr bool PteProtNone(Pte p) {
   return (p.value & (kProtNone | kPresent)) == kProtNone;
 }
