@@ -13,7 +13,6 @@
 #include "sim/mm/fault.h"
 
 #include "sim/mm/arch/for_arch.h"
-#include "sim/mm/fault_anon.h"
 #include "sim/mm/rmap.h"
 #include "sim/mm/tlb_flush.h"
 

@@ -65,6 +65,10 @@ inline VmFaultResult VmfAnonPrepare(Vma& vma) {
     return 0;
   return PrepareAnonVma(vma);
 }
+// fault_anon.cc
+// `address` is the page's, `pte` its entry. Linux: mm/memory.c do_anonymous_page()
+template <Arch kArch>
+VmFaultResult DoAnonymousPage(System& system, Vma& vma, VirtAddr address, FaultFlags flags, EntryPtr pte);
 // fault_file.cc
 VmFaultResult DoFault(VmFault& vmf);
 VmFaultResult FinishFault(VmFault& vmf);

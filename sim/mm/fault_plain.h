@@ -5,7 +5,8 @@
 // leaves alone; generated scenarios are run both ways and compared (tests/scenario/generate_test.cc).
 #pragma once
 
-#include "sim/mm/fault_anon.h"
+#include "sim/mm/fault.h"
+#include "sim/mm/folio.h"
 #include "sim/mm/tlb_flush.h"
 
 namespace mmsim {

@@ -161,7 +161,7 @@ inline void FolioAddLruVma(System& system, Pfn folio, const Vma& vma) {
 inline constexpr PageFlags kPgNewAnon = kPgUptodate | kPgAnonExclusive | kPgSwapBacked;
 // Its first mapping, with all that it begins with, the LRU batch too. Linux: mm/rmap.c
 // folio_add_new_anon_rmap(), __folio_set_anon(), mm/swap.c folio_add_lru_vma()
-[[gnu::always_inline]] inline void AddNewAnonPage(System& system, Pfn pfn, const Vma& vma, VirtAddr address) {
+inline void AddNewAnonPage(System& system, Pfn pfn, const Vma& vma, VirtAddr address) {
   MMSIM_CHECK(vma.anon_vma != nullptr);
   Page& page = system.pages[pfn];
   page.mapcount = 0;

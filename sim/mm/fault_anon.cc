@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rung for memory that was never touched: the zero page for a read, a page of one's own for a write.
-// Inline in the ladder, most of whose faults end here. Invariant: a new page is mapped once, exclusively,
-// dirty if the VMA may be written. Not modelled: folios between 4 KiB and 2 MiB (no such size is enabled by
-// default).
-#pragma once
-
+// Invariant: a new page is mapped once, exclusively, dirty if the VMA may be written. Not modelled: folios
+// between 4 KiB and 2 MiB (no such size is enabled by default).
 #include "sim/mm/fault.h"
 #include "sim/mm/folio.h"
 #include "sim/mm/hooks.h"
 
 namespace mmsim {
+namespace {
 
 // The entry of a new page of the VMA's own; none when memory is short. Linux: the second half of mm/memory.c
 // do_anonymous_page()
 template <Arch kArch>
-[[gnu::always_inline]] inline Pte NewAnonymousPage(System& system, Vma& vma, VirtAddr address) {
+Pte NewAnonymousPage(System& system, Vma& vma, VirtAddr address) {
   const Pfn page = AllocFolio(system);
   if (page.value == 0) [[unlikely]]
     return Pte{0};
@@ -24,10 +22,10 @@ template <Arch kArch>
   return vma.Has(kVmWrite) ? PteMkDirty(kArch, PteMkWrite(kArch, entry)) : entry;
 }
 
-// `address` is the page's, `pte` its entry. Linux: mm/memory.c do_anonymous_page()
+}  // namespace
+
 template <Arch kArch>
-[[gnu::always_inline]] inline VmFaultResult DoAnonymousPage(System& system, Vma& vma, VirtAddr address,
-                                                            FaultFlags flags, EntryPtr pte) {
+VmFaultResult DoAnonymousPage(System& system, Vma& vma, VirtAddr address, FaultFlags flags, EntryPtr pte) {
   if (vma.Has(kVmShared)) [[unlikely]]
     return kVmFaultSigbus;
   Pte entry;
@@ -43,5 +41,8 @@ template <Arch kArch>
   HookPage(HookPoint::kDoAnonymousPage, *vma.mm, address);
   return 0;
 }
+
+template VmFaultResult DoAnonymousPage<Arch::kX86_64>(System&, Vma&, VirtAddr, FaultFlags, EntryPtr);
+template VmFaultResult DoAnonymousPage<Arch::kArm64>(System&, Vma&, VirtAddr, FaultFlags, EntryPtr);
 
 }  // namespace mmsim
