@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/numbers.h"
 #include "fmt/format.h"
 #include "sim/cli/progress.h"
 #include "sim/cli/report.h"
@@ -32,6 +33,13 @@ std::vector<std::string> HookNames() {
   std::vector<std::string> names;
   for (const HookPointInfo& info : kHookPoints) names.emplace_back(info.function);
   return names;
+}
+
+// What --watch waits for; more than an hour is a slip of the pen.
+std::string CheckSeconds(const std::string& text) {
+  double seconds = -1;
+  if (absl::SimpleAtod(text, &seconds) && seconds >= 0 && seconds <= 3600) return "";
+  return fmt::format("expected seconds from 0 to 3600, not \"{}\" (before a file: --watch=1)", text);
 }
 
 // Options that ask for nothing together; and what only the simulator can do is not asked of a guest.
@@ -109,7 +117,8 @@ void AddRunCommand(CLI::App& app, int& exit_status) {
       app.add_subcommand("run", "carries scenarios or strace logs out and checks what they say");
   command->footer(
       "Examples: mmsim run --observe maps,pagemap --changes scenarios/first/touch.scn\n"
-      "          mmsim run --on guest --arch arm64 scenarios/first");
+      "          mmsim run --on guest --arch arm64 scenarios/first\n"
+      "          mmsim run --watch scenarios/shadowpt/session.scn");
   command->add_option("FILE", request->paths, "scenario files, strace logs, or folders of scenarios")
       ->required();
   command->add_option("--arch", request->arch, "x86_64 or arm64")->check(CLI::IsMember({"x86_64", "arm64"}));
@@ -127,7 +136,8 @@ void AddRunCommand(CLI::App& app, int& exit_status) {
                    "redraw a shadow page table after each step, and wait so many seconds (0: for Enter; an "
                    "address before it shows that row of the map in full, all: every row)")
       ->expected(0, 1)
-      ->default_str("1");
+      ->default_str("1")
+      ->check(CLI::Validator(CheckSeconds, ""));
   command->add_flag("--at-end", request->at_end, "observe at the end alone, not after each step");
   command->add_flag("--changes", request->changes,
                     "of the state, print only the lines that came (+) or went (-)");

@@ -71,9 +71,12 @@ std::string ShadowText(absl::Span<const shadow_pte> entries) {
 std::string ShadowStateText(Kernel& kernel) {
   const ShadowPt& shadow = kernel.shadowpt();
   if (!shadow.IsOpen()) return "";
+  const absl::Span<const shadow_pte> entries(shadow.entries().data(), shadow.entries().size());
+  // The first start gives all entries their addresses; until then they are zero and say nothing.
+  const bool started = !entries.empty() && entries.back().vaddr == shadow.range().end.value - kPageSize;
   return fmt::format("shadow page table of {:x}-{:x}, {}\n{}", shadow.range().start.value,
                      shadow.range().end.value, shadow.IsTracking() ? "tracking" : "not tracking",
-                     ShadowText({shadow.entries().data(), shadow.entries().size()}));
+                     started ? ShadowText(entries) : "");
 }
 
 absl::Status ExpectChecker::Shadow(const Asked& a) {

@@ -84,6 +84,7 @@ std::string EventText(const Step& step, const guest::Outcome& outcome) {
 
 std::string StateText(const guest::State& state, uint32_t what) {
   std::string out;
+  if (what == 0) return out;
   absl::btree_set<uint32_t> printed;
   for (const observe_live& live : state.live) {
     const auto space = state.spaces.find(live.space);

@@ -33,7 +33,7 @@ class KernelObserver {
 };
 
 // The parts of `state` that `what` (OBSERVE_*) names, a heading a process, each part in the kernel's own
-// format; pages as "ADDRESS ENTRY [pfn N count C flags F]".
+// format; pages as "ADDRESS ENTRY [pfn N count C flags F]". Nothing when it names none.
 std::string StateText(const guest::State& state, uint32_t what);
 nlohmann::json StateJson(const guest::State& state, uint32_t what);
 // A result as strace prints it: "-1 ENOMEM", "3", "0x7ffff7ff0000".

@@ -20,7 +20,7 @@ std::string ShadowFlagsText(uint64_t state_flags);
 // A line an entry, neighbours that say the same (pfns apart) joined: "7ffff7fc0000-7ffff7fc2000 allocated
 // anonymous".
 std::string ShadowText(absl::Span<const shadow_pte> entries);
-// What is open in the kernel and what it shows; empty when nothing is open.
+// What is open in the kernel and, once it was started, what it shows; empty when nothing is open.
 std::string ShadowStateText(Kernel& kernel);
 
 }  // namespace mmsim::scenario

@@ -76,6 +76,23 @@ TEST(Run, ChangesAreWhatAStepChanged) {
   EXPECT_EQ(Mmsim("run --observe maps --changes --json scenarios/first/touch.scn").status, 2);
 }
 
+TEST(Run, OfTheShadowTableIsSaidWhatThereIs) {
+  const Ran ran = Mmsim("run --observe shadow scenarios/shadowpt/session.scn");
+  EXPECT_EQ(ran.status, 0) << ran.text;
+  EXPECT_THAT(ran.text, AllOf(Not(HasSubstr("process 1")), Not(HasSubstr("\n0-1000 none")),
+                              HasSubstr("not tracking\n7: 100 shadowpt_start() = 0\n"
+                                        "shadow page table of 10000000-10008000, tracking\n"
+                                        "10000000-10008000 none\n")));
+}
+
+TEST(Run, WatchWaitsForSeconds) {
+  for (const char* seconds : {"-1", "nan", "1e9", "soon"}) {
+    const Ran ran = Mmsim(std::string("run --watch=") + seconds + " scenarios/shadowpt/session.scn");
+    EXPECT_EQ(ran.status, 2) << ran.text;
+    EXPECT_THAT(ran.text, AllOf(HasSubstr("expected seconds from 0 to 3600"), HasSubstr(seconds)));
+  }
+}
+
 TEST(Run, FoldersStandForTheirScenarios) {
   const Ran ran = Mmsim("run --audit --arch arm64 scenarios/first scenarios/huge");
   EXPECT_EQ(ran.status, 0) << ran.text;
