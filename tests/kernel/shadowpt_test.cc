@@ -8,7 +8,10 @@
 #include <cstring>
 
 #include "sim/audit/validator.h"
+#include "sim/mm/folio.h"
 #include "sim/mm/mmu_notifier.h"
+#include "sim/mm/page_table.h"
+#include "sim/mm/swap.h"
 #include "tests/kernel/kernel_fixture.h"
 
 namespace mmsim {
@@ -150,6 +153,35 @@ TEST_P(ShadowptTest, TheMachineMayEndAtAnyMoment) {
   EXPECT_EQ(Entry(0).state_flags, 7u);
   EXPECT_EQ(Entry(1).state_flags, 3u);
   EXPECT_EQ(Entry(1).vaddr, kRange + kPageSize);
+}
+
+// A page that comes back from swap with a reference too many, which no call here leaves on it: the collapse
+// has taken the table away when it finds out, and puts it back.
+TEST_P(ShadowptTest, ACollapseThatGoesBackPutsTheEntriesBack) {
+  System& system = kernel->system();
+  system.swap = std::make_unique<SwapArea>(system, 64);
+  MapAll(512);
+  ASSERT_EQ(Open(), 0);
+  ASSERT_EQ(Call(Sys::k_shadowpt_start, {}), 0);
+  Map(*target, kRange, 512);
+  EXPECT_TRUE(Store(*target, kRange, 1).ok());
+  EXPECT_TRUE(Store(*target, kRange + kPageSize, 1).ok());
+  ASSERT_EQ(CallWith(*target, Sys::k_madvise, {kRange, kPageSize, 21}).value, 0);  // MADV_PAGEOUT
+  EXPECT_EQ(Entry(0).pfn, 0u);
+  Task* child = kernel->FindTask(static_cast<int>(CallWith(*target, Sys::k_clone, {17, 0, 0, 0, 0}).value));
+  ASSERT_NE(child, nullptr);
+  EXPECT_TRUE(Store(*target, kRange + kPageSize, 1).ok());
+  LoadByte(*child, kRange);
+  const Pfn page = PtePfn(GetParam(), ReadEntry(FindEntry(*child->mm, VirtAddr(kRange), kLevelPte)));
+  GetFolio(system, page);
+  EXPECT_EQ(CallWith(*target, Sys::k_madvise, {kRange, 512 * kPageSize, 25}).value,  // MADV_COLLAPSE
+            Err(Errno::kEAGAIN));
+  PutFolio(system, page);
+  EXPECT_EQ(Entry(0).pfn, page.value);
+  EXPECT_EQ(Entry(0).state_flags, 7u);
+  EXPECT_EQ(Entry(1).state_flags, 7u);
+  EXPECT_NE(Entry(1).pfn, 0u);
+  EXPECT_EQ(Entry(2).state_flags, 3u);
 }
 
 MMSIM_FOR_BOTH_ARCHITECTURES(ShadowptTest);
