@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/cli/progress.h"
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,23 +11,10 @@
 namespace mmsim::cli {
 namespace {
 
-constexpr size_t kBarColumns = 24, kDefaultColumns = 80;
+constexpr size_t kBarColumns = 24;
 constexpr const char* kEraseLine = "\r\x1b[K";
 
-size_t Columns() {
-  winsize size{};
-  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return kDefaultColumns;
-  return size.ws_col;
-}
-
 }  // namespace
-
-bool StdoutIsTerminal() {
-  return isatty(STDOUT_FILENO) != 0;
-}
-bool StderrIsTerminal() {
-  return isatty(STDERR_FILENO) != 0;
-}
 
 std::string ProgressLine(size_t done, size_t total, std::string_view what, size_t columns) {
   const size_t full = total == 0 ? 0 : kBarColumns * std::min(done, total) / total;
@@ -42,7 +28,8 @@ std::string ProgressLine(size_t done, size_t total, std::string_view what, size_
 
 void Progress::Next(std::string_view what) {
   if (shown_) {
-    fmt::print(stderr, "{}{}", kEraseLine, ProgressLine(done_, total_, what, Columns() - 1));
+    fmt::print(stderr, "{}{}", kEraseLine,
+               ProgressLine(done_, total_, what, WindowOf(STDERR_FILENO).columns - 1));
     std::fflush(stderr);
   }
   ++done_;

@@ -6,11 +6,9 @@
 #include <string>
 #include <string_view>
 
-namespace mmsim::cli {
+#include "sim/cli/terminal.h"
 
-// Whether what is written to standard output or error is read by a person at a terminal.
-bool StdoutIsTerminal();
-bool StderrIsTerminal();
+namespace mmsim::cli {
 
 class Progress {
  public:
