@@ -132,9 +132,10 @@ void AddRunCommand(CLI::App& app, int& exit_status) {
       ->allow_extra_args(false)
       ->check(CLI::IsMember({"maps", "smaps", "pagemap", "shadow"}));
   command
-      ->add_option("--watch", request->watch_seconds,
-                   "redraw a shadow page table after each step, and wait so many seconds (0: for Enter; an "
-                   "address before it shows that row of the map in full, all: every row)")
+      ->add_option(
+          "--watch", request->watch_seconds,
+          "redraw a shadow page table after each step, fitted to the window, and wait so many seconds "
+          "(0: for Enter; an address before it shows that row of the map in full, all: every row)")
       ->expected(0, 1)
       ->default_str("1")
       ->check(CLI::Validator(CheckSeconds, ""));
@@ -144,7 +145,8 @@ void AddRunCommand(CLI::App& app, int& exit_status) {
   command->add_flag("--json", request->json, "observations as JSON, a line each");
   command->add_flag(
       "--audit", request->audit,
-      "run the validator after each step, and compare a shadow page table's entries between them");
+      "run the validator after each step, and compare a shadow page table's entries between them "
+      "(with --watch the findings are below the map, and again at the end)");
   command
       ->add_option("--without-hook", request->without_hooks,
                    "shadowpt is not called at this hook point: shows what its absence would be noticed by")

@@ -93,6 +93,18 @@ TEST(Run, WatchWaitsForSeconds) {
   }
 }
 
+// Findings of --audit are on the screen of their step, and again after the last one.
+TEST(Run, WatchShowsWhatTheAuditFinds) {
+  const Ran ran =
+      Mmsim("run --watch 0.001 --audit --without-hook move_huge_pmd scenarios/shadowpt/pte_move_huge.scn");
+  EXPECT_EQ(ran.status, 2) << ran.text;
+  const size_t on_screen = ran.text.find("\nshadow: "), at_end = ran.text.find(".scn: step 11: shadow: ");
+  ASSERT_NE(on_screen, std::string::npos);
+  ASSERT_NE(at_end, std::string::npos);
+  EXPECT_LT(on_screen, at_end);
+  EXPECT_LT(ran.text.rfind(" changed\n"), at_end);
+}
+
 TEST(Run, FoldersStandForTheirScenarios) {
   const Ran ran = Mmsim("run --audit --arch arm64 scenarios/first scenarios/huge");
   EXPECT_EQ(ran.status, 0) << ran.text;
