@@ -5,6 +5,8 @@
 // it was no step's fault.
 #include "sim/guest/guest.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
@@ -15,6 +17,7 @@ namespace mmsim::guest {
 namespace {
 
 constexpr size_t kSendAhead = 1 << 20;  // bytes of steps that wait to be sent
+constexpr absl::Duration kAcceleratedBoot = absl::Seconds(15);
 
 const Step& ResetStep() {
   static const Step step{.kind = OBSERVE_STEP_RESET, .observe = 0, .args = {}, .patches = {}};
@@ -85,7 +88,10 @@ absl::Status Guest::Impl::BootOnce(bool accelerated) {
   out_start_ = 0;
   absl::StatusOr<std::unique_ptr<Machine>> machine = Machine::Start(options_, image_, accelerated);
   if (!machine.ok()) return machine.status();
-  const absl::Time deadline = absl::Now() + options_.boot_timeout;
+  // With KVM it is a matter of a second or two, or does not come about at all.
+  const absl::Duration patience =
+      accelerated ? std::min(options_.boot_timeout, kAcceleratedBoot) : options_.boot_timeout;
+  const absl::Time deadline = absl::Now() + patience;
   for (;;) {
     const absl::Duration left = deadline - absl::Now();
     size_t sent;

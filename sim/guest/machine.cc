@@ -80,11 +80,17 @@ std::vector<std::string> CommandLine(const Options& options, const std::string& 
   return argv;
 }
 
-// Whether the kernel says there that something is wrong with it.
+// Whether the kernel says there that something is wrong with it, or QEMU that it goes no further.
 bool Complains(std::string_view console) {
-  constexpr std::string_view kComplaints[] = {
-      "BUG:",     "WARNING:", "INFO: task",          "INFO: rcu",
-      "Bad page", "Bad rss",  "list_add corruption", "list_del corruption"};
+  constexpr std::string_view kComplaints[] = {"BUG:",
+                                              "WARNING:",
+                                              "INFO: task",
+                                              "INFO: rcu",
+                                              "Bad page",
+                                              "Bad rss",
+                                              "list_add corruption",
+                                              "list_del corruption",
+                                              "KVM internal error"};
   return std::ranges::any_of(kComplaints,
                              [&](std::string_view c) { return console.find(c) != console.npos; });
 }

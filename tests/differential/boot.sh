@@ -40,11 +40,15 @@ built=$("$here/build.sh" --arch "$arch" $debug "${mutant[@]}") || { status=$?; e
 kernel=$(echo "$built" | sed -n "s/^kernel $arch //p")
 initramfs=$(echo "$built" | sed -n "s/^initramfs $arch //p")
 
-# Whether a CPU of this host's kind can be started; /dev/kvm may be there without that.
-kvm_works() { # ARCH MACHINE...
+# Whether the kernel gets as far there as its first line. /dev/kvm may be there, and start a processor, and still have no
+# guest come any further (a nested one, for one); QEMU says "KVM internal error" then and stands still, or says nothing.
+kvm_works() { # ARCH EARLY_CONSOLE MACHINE...
   [ "$(uname -m)" = "$1" ] && [ -w /dev/kvm ] || return 1
-  shift
-  { echo quit | timeout 10 "$qemu" "$@" -accel kvm -cpu host -S -nodefaults -display none -monitor stdio; } >/dev/null 2>&1
+  local early=$2 said
+  shift 2
+  said=$(timeout -k 1 10 "$qemu" "$@" -accel kvm -cpu host -m "$memory" -kernel "$kernel" -append "$early panic=-1" -nographic \
+    -no-reboot -nodefaults -serial stdio -monitor none </dev/null 2>&1 | tr -d '\0') || true
+  [[ $said == *"Linux version"* && $said != *"KVM internal error"* ]]
 }
 
 common="loglevel=5 panic=-1 oops=panic numa=fake=2 rdinit=/init"
@@ -53,12 +57,12 @@ case $arch in
   x86-64)
     qemu=qemu-system-x86_64 package=qemu-system-x86
     machine=(-cpu max) append="console=ttyS0 $common"
-    kvm_works x86_64 && accel=kvm && machine=(-cpu host)
+    kvm_works x86_64 earlyprintk=serial && accel=kvm && machine=(-cpu host)
     ;;
   arm64)
     qemu=qemu-system-aarch64 package=qemu-system-arm
     machine=(-M virt -cpu neoverse-n1) append="console=ttyAMA0 $common"
-    kvm_works aarch64 -M virt && accel=kvm && machine=(-M virt -cpu host)
+    kvm_works aarch64 earlycon -M virt && accel=kvm && machine=(-M virt -cpu host)
     ;;
   *) missing "no such architecture: $arch (x86-64, arm64)" ;;
 esac
