@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// inspector PID START END: shows the shadow page table of a process once a second, until it is interrupted.
+// inspector PID START END: shows the shadow page table of a process once a second (or as often as -i says),
+// until it is interrupted.
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -21,12 +22,13 @@ static void OnSignal(int number) {
 
 static void Usage(void) {
   fprintf(stderr,
-          "usage: inspector [-c] [-n COUNT] PID START END\n"
+          "usage: inspector [-c] [-i SECONDS] [-n COUNT] PID START END\n"
           "Shows what is known of each page of PID's addresses from START up to END (hexadecimal with 0x), "
           "once a\n"
           "second, until Ctrl-C. At most 2,048 pages are watched.\n"
-          "  -c        after the first table, only the pages that have changed\n"
-          "  -n COUNT  ends after COUNT tables\n"
+          "  -c          after the first table, only the pages that have changed, when some have\n"
+          "  -i SECONDS  looks so often (1)\n"
+          "  -n COUNT    ends after COUNT tables\n"
           "Each line: addresses, A allocated, N anonymous, M mapped, and the page frame's number (0: no "
           "frame, for a\n"
           "page that is swapped out or on its way). Neighbours that are alike share a line.\n");
@@ -83,6 +85,13 @@ static bool Same(struct shadow_pte a, struct shadow_pte b) {
   return a.pfn == b.pfn && a.state_flags == b.state_flags && a.vaddr == b.vaddr;
 }
 
+static bool AllSame(const struct shadow_pte* a, const struct shadow_pte* b, unsigned long pages) {
+  for (unsigned long i = 0; i < pages; ++i) {
+    if (!Same(a[i], b[i])) return false;
+  }
+  return true;
+}
+
 static void PrintRun(const struct shadow_pte* run, unsigned long pages) {
   const unsigned long flags = run->state_flags;
   printf("  %012lx-%012lx %6lu  %c%c%c", run->vaddr, run->vaddr + pages * kPage, pages,
@@ -108,6 +117,7 @@ static void Print(const struct shadow_pte* now, const struct shadow_pte* before,
     counts[1] += is_vaddr_anonymous(now[i].state_flags) ? 1 : 0;
     counts[2] += is_pte_mapped(now[i].state_flags) ? 1 : 0;
   }
+  if (before != NULL && AllSame(now, before, pages)) return;
   printf("%lu pages: %lu allocated, %lu anonymous, %lu mapped\n", pages, counts[0], counts[1], counts[2]);
   for (unsigned long i = 0; i < pages;) {
     unsigned long run = 1;
@@ -138,12 +148,25 @@ static unsigned long Number(const char* text) {
   return value;
 }
 
+static double Seconds(const char* text) {
+  char* end;
+  const double value = strtod(text, &end);
+  if (*text == 0 || *end != 0 || !(value > 0 && value < 1e6)) {
+    fprintf(stderr, "inspector: %s is no time to wait\n", text);
+    Usage();
+  }
+  return value;
+}
+
 int main(int argc, char** argv) {
   bool changes = false;
   unsigned long count = 0;
-  for (int option; (option = getopt(argc, argv, "cn:h")) != -1;) {
+  double seconds = 1;
+  for (int option; (option = getopt(argc, argv, "ci:n:h")) != -1;) {
     if (option == 'c')
       changes = true;
+    else if (option == 'i')
+      seconds = Seconds(optarg);
     else if (option == 'n')
       count = Number(optarg);
     else
@@ -175,8 +198,8 @@ int main(int argc, char** argv) {
     for (unsigned long k = 0; k < pages; ++k) now[k] = Look(&range.entries[k]);
     Print(now, changes && i > 0 ? tables[(i + 1) % 2] : NULL, pages);
     if (count != 0 && i + 1 == count) break;
-    const struct timespec second = {1, 0};
-    nanosleep(&second, NULL);
+    const struct timespec wait = {(time_t)seconds, (long)(seconds * 1e9) % 1000000000l};
+    nanosleep(&wait, NULL);
   }
   if (!Try("close", ShadowptClose())) status = 1;
   return status;

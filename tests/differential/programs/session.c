@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // session [SECONDS]: a target, and an inspector that watches it as the target's first lines say, in one
-// console. The inspector is interrupted when the target ends.
+// console. The inspector looks several times between two changes, so that each is seen by itself, and is
+// interrupted when the target ends.
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,13 +38,17 @@ int main(int argc, char** argv) {
   FILE* lines = fdopen(output, "r");
   if (target < 0 || lines == NULL) return 1;
   pid_t inspector = 0;
+  char interval[32];
+  const double pause_seconds = atof(seconds);
+  snprintf(interval, sizeof interval, "%g", pause_seconds > 0.04 ? pause_seconds / 4 : 0.01);
   char line[256], pid[32], start[32], end[32];
   while (fgets(line, sizeof line, lines) != NULL) {
     fputs(line, stdout);
     fflush(stdout);
     if (inspector == 0 &&
         sscanf(line, "target: watch me with: inspector -c %31s %31s %31s", pid, start, end) == 3) {
-      char* inspector_argv[] = {(char*)"/bin/inspector", (char*)"-c", pid, start, end, NULL};
+      char* inspector_argv[] = {
+          (char*)"/bin/inspector", (char*)"-c", (char*)"-i", interval, pid, start, end, NULL};
       inspector = Start(inspector_argv, NULL);
     }
   }
