@@ -5,6 +5,7 @@
 #include <array>
 #include <bit>
 #include <cstdint>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "fmt/format.h"
@@ -81,6 +82,14 @@ std::vector<std::string> Legend(size_t columns, bool colour) {
     lines.back() += item.words;
   }
   return lines;
+}
+
+// What is left for the map when everything else has what it may need.
+size_t RowsForMap(size_t all_rows, size_t legend_rows, bool has_findings) {
+  constexpr size_t kRangeRows = 1, kCountRows = 1;
+  const size_t others =
+      kStepRows + kRangeRows + legend_rows + kCountRows + kDetailRows + (has_findings ? kFindingRows : 0);
+  return all_rows > others ? all_rows - others : 1;
 }
 
 // All entries have to fit the rows that are there.
@@ -193,15 +202,13 @@ std::string ShadowWatch::Screen(Kernel& kernel, std::string_view step, std::span
   if (before_.size() != entries.size()) before_.assign(entries.begin(), entries.end());
   const std::vector<std::string> legend = Legend(colour ? window->columns : Window().columns, colour);
   if (colour) {
-    const size_t others =
-        kStepRows + 1 + legend.size() + 1 + kDetailRows + (found.empty() ? 0 : kFindingRows);
-    grid_ = GridFor(entries.size(), window->columns, all_rows > others ? all_rows - others : 1);
+    grid_ = GridFor(entries.size(), window->columns, RowsForMap(all_rows, legend.size(), !found.empty()));
   }
   page.Add(
       fmt::format("{:x}-{:x}, {}{}", shadow.range().start.value, shadow.range().end.value,
                   shadow.IsTracking() ? "tracking" : "not tracking",
                   grid_.entries_a_sign > 1 ? fmt::format(", {} entries a sign", grid_.entries_a_sign) : ""));
-  for (std::string& row : MapRows(shadow.range(), entries, colour)) page.Add(std::move(row));
+  for (const std::string& row : MapRows(shadow.range(), entries, colour)) page.Add(row);
   for (const std::string& line : legend) page.Add(line);
   page.AddFitting(found, page.left() > kDetailRows ? page.left() - kDetailRows - 1 : 0, kMoreFindings);
   const std::vector<Told> details = Details(shadow.range().start.value, before_, entries);
