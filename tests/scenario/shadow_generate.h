@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random programs for the shadow page table: a target and its children do to their memory whatever the model
-// knows, an inspector watches, starts, stops, opens again and mistreats its entries. The same seed gives the
-// same lines, and the lines are a scenario file.
+// Random programs for the shadow page table: a target, its threads and its children do to their memory
+// whatever the model knows, and end; an inspector watches, starts, stops, opens again, mistreats its entries,
+// executes another program, ends. The same seed gives the same lines, and the lines are a scenario file.
 #pragma once
 
 #include <string>
@@ -18,16 +18,11 @@ class ShadowGenerator {
 
   // The lines that everything else stands on.
   std::vector<std::string> Setup() {
-    return {"set swap_pages 4096",
-            "pid 100 privileged",
-            "pid 101",
-            "101 openat(AT_FDCWD, \"/tmp/f\", O_RDWR|O_CREAT, 0600) = ?",
-            "101 ftruncate(3, 0x40000) = ?",
-            Inspector(Open()),
+    return {"set swap_pages 4096", "pid 100 privileged", NewTarget(101), Inspector(Open()),
             Inspector("shadowpt_start() = ?")};
   }
   std::string Step() {
-    switch (Below(40)) {
+    switch (Below(44)) {
       case 0:
         return Fork();
       case 1:
@@ -35,15 +30,23 @@ class ShadowGenerator {
       case 2:
         return Inspector(Below(3) != 0 ? "shadowpt_start() = ?" : "shadowpt_stop() = ?");
       case 3:
-        return Below(4) == 0 ? Inspector("shadowpt_close() = ?") : Inspector(Open());
+        return Below(4) == 0 ? Inspector("shadowpt_close() = ?") : OpenAndMaybeStart();
       case 4:
         return Below(3) == 0 ? Mistreat() : Inspector("shadowpt_start() = ?");
       case 5:
-        return Below(8) == 0 ? Target("execve(\"/victim\", [\"/victim\"], NULL) = ?") : File();
+        return Below(8) == 0 ? Exec() : File();
       case 6:
         return Inject();
       case 7:
         return Huge();
+      case 8:
+        return Thread();
+      case 9:
+        return Vfork();
+      case 10:
+        return Below(4) == 0 ? TargetEnds() : By(Brk());
+      case 11:
+        return Below(4) == 0 ? InspectorEnds() : Vdso();
       default:
         return By(Call());
     }
@@ -62,22 +65,97 @@ class ShadowGenerator {
   std::string Pick(std::initializer_list<const char*> words) {
     return *(words.begin() + Below(words.size()));
   }
-  // One of the target's relatives, or the target.
+  // The target, one of its threads, or one of its relatives.
   std::string By(const std::string& event) {
-    const int pid = relatives_.empty() || Below(2) == 0 ? 101 : relatives_[Below(relatives_.size())];
+    const std::vector<int>& others = Below(2) == 0 ? threads_ : relatives_;
+    const int pid = others.empty() || Below(2) == 0 ? target_ : others[Below(others.size())];
     return fmt::format("{} {}", pid, event);
   }
-  static std::string Target(const std::string& event) { return "101 " + event; }
-  static std::string Inspector(const std::string& event) { return "100 " + event; }
+  std::string Target(const std::string& event) { return fmt::format("{} {}", target_, event); }
+  std::string Inspector(const std::string& event) { return fmt::format("{} {}", inspector_, event); }
 
+  // Fresh memory each time: open refuses what was touched. What is watched begins where a table of PTEs does;
+  // it may be the heap, or what the kernel maps of its own, where the architectures put it.
   std::string Open() {
-    // Fresh memory each time: open refuses what was touched. The range begins where a table of PTEs does, or
-    // not.
     next_entries_ += 0x8000;
+    const auto open = [&](const std::string& range) {
+      return fmt::format("{} shadowpt_open({}, {{{}, entries={:#x}}}) = ?", inspector_, target_, range,
+                         next_entries_ + 0x1000);
+    };
+    const std::string lines = fmt::format(
+        "mmap({0:#x}, 0x6000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0) = ?\n",
+        next_entries_);
+    switch (Below(12)) {
+      case 0:
+        return lines + open("start_vaddr=$b, end_vaddr=$b+0x8000");
+      case 1:
+        return lines + "on x86_64 " + open("start_vaddr=0x7ffff7ff9000, end_vaddr=0x7ffff8000000") +
+               "\non arm64 " + open("start_vaddr=0xfffff7ffc000, end_vaddr=0xfffff8001000");
+      default:
+        return lines +
+               open(fmt::format("start_vaddr={:#x}, end_vaddr={:#x}", kBase, kBase + kPages * 0x1000));
+    }
+  }
+  std::string OpenAndMaybeStart() {
+    const std::string lines = Inspector(Open());
+    return Below(4) == 0 ? lines : lines + "\n" + Inspector("shadowpt_start() = ?");
+  }
+  std::string NewTarget(int pid) {
+    target_ = pid;
+    threads_.clear();
     return fmt::format(
-        "mmap({0:#x}, 0x6000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0) = ?\n"
-        "100 shadowpt_open(101, {{start_vaddr={1:#x}, end_vaddr={2:#x}, entries={3:#x}}}) = ?",
-        next_entries_, kBase, kBase + kPages * 0x1000, next_entries_ + 0x1000);
+        "pid {0}\n{0} openat(AT_FDCWD, \"/tmp/f\", O_RDWR|O_CREAT, 0600) = ?\n"
+        "{0} ftruncate(3, 0x40000) = ?\n{0} brk(0) = $b",
+        pid);
+  }
+  std::string Death(int pid) {
+    return fmt::format("{} {}\n", pid, Pick({"exit_group(0) = ?", "+++ killed by SIGKILL +++"}));
+  }
+  // Whoever shares its address space stays; another target comes.
+  std::string TargetEnds() {
+    std::string lines = Death(target_);
+    lines += NewTarget(next_pid_++) + "\n";
+    return lines + OpenAndMaybeStart();
+  }
+  std::string InspectorEnds() {
+    if (Below(3) == 0)
+      return Inspector("execve(\"/victim\", [\"/victim\"], NULL) = ?\n") + OpenAndMaybeStart();
+    const std::string lines = Death(inspector_);
+    inspector_ = next_pid_++;
+    return lines + fmt::format("pid {} privileged\n", inspector_) + OpenAndMaybeStart();
+  }
+  std::string Thread() {
+    if (threads_.size() < 3) {
+      threads_.push_back(next_pid_++);
+      return Target(fmt::format(
+          "clone(child_stack=NULL, flags=CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD) = {}",
+          threads_.back()));
+    }
+    const int pid = threads_.back();
+    threads_.pop_back();
+    return fmt::format("{} exit(0) = ?", pid);
+  }
+  // By whichever thread: the others are gone afterwards, and it is the target.
+  std::string Exec() {
+    const int pid = threads_.empty() ? target_ : threads_[Below(threads_.size())];
+    threads_.clear();
+    return fmt::format("{} execve(\"/victim\", [\"/victim\"], NULL) = ?", pid);
+  }
+  std::string Vfork() {
+    const int pid = next_pid_++;
+    std::string lines = Target(fmt::format("vfork() = {}\n", pid));
+    if (Below(2) == 0) lines += fmt::format("{} {}\n", pid, Call());
+    if (Below(2) == 0) lines += fmt::format("{} execve(\"/victim\", [\"/victim\"], NULL) = ?\n", pid);
+    return lines + fmt::format("{} exit_group(0) = ?", pid);
+  }
+  std::string Brk() {
+    const uint64_t offset = Below(9) * 0x1000;
+    return Below(3) == 0 ? fmt::format("store($b+{:#x}, \"x\") = ?", offset)
+                         : fmt::format("brk($b+{:#x}) = ?", offset);
+  }
+  std::string Vdso() {
+    return fmt::format("on x86_64 {0} load({1:#x}, 1) = ?\non arm64 {0} load({2:#x}, 1) = ?", target_,
+                       0x7ffff7ff9000 + Below(6) * 0x1000, 0xfffff7ffc000 + Below(4) * 0x1000);
   }
   std::string Mistreat() {
     const uint64_t at = next_entries_ + Below(6) * 0x1000, len = (1 + Below(3)) * 0x1000;
@@ -95,15 +173,15 @@ class ShadowGenerator {
         return Inspector(fmt::format(
             "mmap({:#x}, {:#x}, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0) = ?", at, len));
       default:
-        return Inspector("fork() = ?\n100 shadowpt_start() = ?");
+        return Inspector(fmt::format("fork() = {}\n", next_pid_++)) + Inspector("shadowpt_start() = ?");
     }
   }
   std::string Fork() {
     if (relatives_.size() >= 4) return End();
     const int pid = next_pid_++;
     relatives_.push_back(pid);
-    if (Below(2) == 0) return fmt::format("101 fork() = {}", pid);
-    return fmt::format("101 clone(child_stack=NULL, flags=CLONE_VM|SIGCHLD) = {}", pid);
+    if (Below(2) == 0) return Target(fmt::format("fork() = {}", pid));
+    return Target(fmt::format("clone(child_stack=NULL, flags=CLONE_VM|SIGCHLD) = {}", pid));
   }
   std::string End() {
     if (relatives_.empty()) return By(Call());
@@ -121,22 +199,24 @@ class ShadowGenerator {
     return fmt::format("inject {} {}\n{}\ninject off", Pick({"frame", "table", "vma"}), 1 + Below(3),
                        By(Call()));
   }
-  // Memory for a huge page, some of it touched, and made one, or split for a part of it.
+  // Memory for a huge page, some of it touched, and made one, or moved, or split for a part of it.
   std::string Huge() {
-    std::string lines =
-        "101 mmap(0x10000000, 0x280000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0) = "
-        "?";
-    if (Below(2) == 0) lines += "\n101 madvise(0x10000000, 0x200000, MADV_HUGEPAGE) = ?";
-    for (uint64_t n = Below(4); n > 0; --n)
-      lines += "\n101 store(" + fmt::format("{:#x}", Page()) + ", \"x\") = ?";
-    switch (Below(3)) {
+    std::string lines = Target(
+        "mmap(0x10000000, 0x280000, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0) = ?\n");
+    if (Below(2) == 0) lines += Target("madvise(0x10000000, 0x200000, MADV_HUGEPAGE) = ?\n");
+    for (uint64_t n = Below(4); n > 0; --n) lines += Target(fmt::format("store({:#x}, \"x\") = ?\n", Page()));
+    switch (Below(4)) {
       case 0:
-        return lines + "\n101 madvise(0x10000000, 0x200000, MADV_COLLAPSE) = ?";
+        return lines + Target("madvise(0x10000000, 0x200000, MADV_COLLAPSE) = ?");
       case 1:
-        return lines + fmt::format("\n101 madvise({:#x}, 0x1000, {}) = ?", Page(),
-                                   Pick({"MADV_COLD", "MADV_FREE", "MADV_PAGEOUT"}));
+        return lines + Target(fmt::format("madvise({:#x}, 0x1000, {}) = ?", Page(),
+                                          Pick({"MADV_COLD", "MADV_FREE", "MADV_PAGEOUT"})));
+      case 2:
+        return lines + Target(
+                           "mremap(0x10000000, 0x200000, 0x200000, MREMAP_MAYMOVE|MREMAP_FIXED, "
+                           "0x20000000) = ?");
       default:
-        return lines;
+        return lines + Target("load(0x10000000, 1) = ?");
     }
   }
   std::string Stack() {
@@ -217,7 +297,9 @@ class ShadowGenerator {
   }
 
   Random random_;
-  std::vector<int> relatives_;  // of the target, alive
+  int target_ = 0, inspector_ = 100;
+  std::vector<int> threads_;    // of the target, beside its first
+  std::vector<int> relatives_;  // of whoever was the target, alive
   int next_pid_ = 200;
   uint64_t next_entries_ = 0x70000000;
 };

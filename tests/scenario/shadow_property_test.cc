@@ -2,7 +2,7 @@
 // After every generated step each entry equals what a fresh walk says, and at every hook and notifier call
 // inside it what a reader may rely on. A failure is shrunk to a scenario file that `mmsim run --audit` runs.
 //   MMSIM_SHADOW_SEEDS, MMSIM_SHADOW_STEPS: more than the few of every day; MMSIM_SHADOW_FIRST: the first
-//   seed
+//   seed; MMSIM_SHADOW_VALIDATE: the validator after so many steps, not after each
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -75,14 +75,17 @@ TEST_P(ShadowProperty, EntriesAreTrueAfterEveryStep) {
     const Lines lines = Generate(seed, steps);
     const ShadowRun run = RunText(Text(lines), GetParam(), 0, validate_every);
     ASSERT_TRUE(run.status.ok()) << "seed " << seed << ": " << run.status.message();
-    EXPECT_GT(run.nr_observations, steps);
+    EXPECT_GT(run.nr_observations, steps / 4);  // while somebody has started
     if (run.findings.empty()) continue;
     std::cerr << "seed " << seed << ": " << run.Text() << "\nshrinking what led to line " << run.first_finding
               << "\n";
     const Lines until(lines.begin(), lines.begin() + static_cast<int64_t>(run.first_finding) - kLinesBefore);
     const std::string shrunk = Shrunk(until, GetParam(), 0, validate_every);
-    const std::string file = std::string(MMSIM_BINARY_DIR) + "/shadow_property.scn";
-    std::ofstream(file) << "# Shows: a generated sequence of steps that went wrong.\n" << shrunk;
+    const std::string arch = GetParam() == Arch::kX86_64 ? "x86_64" : "arm64";
+    const std::string file = fmt::format("{}/shadow_property_{}.scn", MMSIM_BINARY_DIR, arch);
+    std::ofstream(file) << "# Shows: what went wrong in the generated steps of seed " << seed << ".\narch "
+                        << arch << " \"found there\"\n"
+                        << shrunk;
     FAIL() << "seed " << seed << ": " << run.Text() << "\nshrunk to " << file << ":\n" << shrunk;
   }
 }
@@ -91,7 +94,8 @@ TEST_P(ShadowProperty, EntriesAreTrueAfterEveryStep) {
 TEST_P(ShadowProperty, AForgottenHookIsFoundAndShrunk) {
   for (const HookPoint forgotten :
        {HookPoint::kMovePtes, HookPoint::kCommitMerge, HookPoint::kCollapseHugePage,
-        HookPoint::kTryToMapUnusedToZeropage, HookPoint::kInvalidateRangeEnd}) {
+        HookPoint::kTryToMapUnusedToZeropage, HookPoint::kInvalidateRangeEnd, HookPoint::kDoBrkFlags,
+        HookPoint::kInsertPfn, HookPoint::kMoveHugePmd}) {
     const HookMask without = HookBit(forgotten);
     Lines lines;
     for (uint64_t seed = 1; seed < 40 && lines.empty(); ++seed) {
@@ -101,7 +105,7 @@ TEST_P(ShadowProperty, AForgottenHookIsFoundAndShrunk) {
     }
     ASSERT_FALSE(lines.empty()) << InfoOf(forgotten).function;
     const std::string shrunk = Shrunk(lines, GetParam(), without, /*validate_every=*/0);
-    EXPECT_LE(std::count(shrunk.begin(), shrunk.end(), '\n'), 10) << InfoOf(forgotten).function << "\n"
+    EXPECT_LE(std::count(shrunk.begin(), shrunk.end(), '\n'), 14) << InfoOf(forgotten).function << "\n"
                                                                   << shrunk;
     EXPECT_TRUE(RunText(shrunk, GetParam(), 0, /*validate_every=*/0).findings.empty()) << shrunk;
   }
