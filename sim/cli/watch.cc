@@ -113,7 +113,7 @@ bool CarriesOn(const shadow_pte& a, const shadow_pte& b) {
 }
 
 std::string Described(const shadow_pte& first, const shadow_pte& last) {
-  const std::string flags = scenario::ShadowFlagsText(first.state_flags);
+  std::string flags = scenario::ShadowFlagsText(first.state_flags);
   if (first.pfn == 0) return flags;
   if (first.pfn == last.pfn) return fmt::format("{} @ {:#x}", flags, first.pfn);
   return fmt::format("{} @ {:#x}-{:#x}", flags, first.pfn, last.pfn);
