@@ -92,6 +92,12 @@ static bool AllSame(const struct shadow_pte* a, const struct shadow_pte* b, unsi
   return true;
 }
 
+// By how much the frame's number grows from page to page in a run that begins with these two: by one, or not
+// at all, as where they all are the zero page.
+static unsigned long StepOf(const struct shadow_pte* run) {
+  return run[1].pfn == run[0].pfn ? 0 : 1;
+}
+
 static void PrintRun(const struct shadow_pte* run, unsigned long pages) {
   const unsigned long flags = run->state_flags;
   printf("  %012lx-%012lx %6lu  %c%c%c", run->vaddr, run->vaddr + pages * kPage, pages,
@@ -99,15 +105,19 @@ static void PrintRun(const struct shadow_pte* run, unsigned long pages) {
          is_pte_mapped(flags) ? 'M' : '-');
   if (is_pte_mapped(flags)) {
     printf("  pfn %lx", run->pfn);
-    if (pages > 1 && run->pfn != 0) printf("-%lx", run->pfn + pages - 1);
+    if (pages > 1 && run->pfn != 0) {
+      if (StepOf(run) == 0)
+        printf(" each");
+      else
+        printf("-%lx", run->pfn + pages - 1);
+    }
   }
   printf("\n");
 }
 
-// Whether `next` continues a run of `pages` pages that begins with `first`.
-static bool Continues(const struct shadow_pte* first, unsigned long pages, const struct shadow_pte* next) {
-  if (next->state_flags != first->state_flags) return false;
-  return next->pfn == (first->pfn == 0 ? 0 : first->pfn + pages);
+// Whether the page after the first `pages` ones continues the run that they are.
+static bool Continues(const struct shadow_pte* run, unsigned long pages) {
+  return run[pages].state_flags == run->state_flags && run[pages].pfn == run->pfn + pages * StepOf(run);
 }
 
 static void Print(const struct shadow_pte* now, const struct shadow_pte* before, unsigned long pages) {
@@ -125,7 +135,7 @@ static void Print(const struct shadow_pte* now, const struct shadow_pte* before,
       ++i;
       continue;
     }
-    while (i + run < pages && Continues(&now[i], run, &now[i + run]) &&
+    while (i + run < pages && Continues(&now[i], run) &&
            (before == NULL || !Same(now[i + run], before[i + run]))) {
       ++run;
     }
