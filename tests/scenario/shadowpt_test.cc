@@ -125,6 +125,43 @@ TEST(ShadowptRules, EveryRuleHasAScenario) {
   }
 }
 
+// "open EBUSY O5": a call, an errno, and the rule that says so. S1 says of start and stop what C1 says of
+// close.
+std::set<std::string> ErrnosOfSpec(const std::string& spec) {
+  static const std::regex rule(R"re(- \*\*([OCSG])([0-9]+)\*\*([^\n]*(\n  [^\n]*)*))re"), name("-(E[A-Z]+)");
+  const std::map<std::string, std::string> calls = {
+      {"O", "open"}, {"C", "close"}, {"S", "start"}, {"G", "page_contents"}};
+  std::set<std::string> errnos;
+  for (std::sregex_iterator it(spec.begin(), spec.end(), rule), end; it != end; ++it) {
+    const std::string id = (*it)[1].str() + (*it)[2].str(), text = (*it)[3].str();
+    for (std::sregex_iterator e(text.begin(), text.end(), name); e != end; ++e) {
+      errnos.insert(calls.at((*it)[1].str()) + " " + (*e)[1].str() + " " + id);
+      if (id != "C1") continue;
+      for (const char* call : {"start ", "stop "}) errnos.insert(call + (*e)[1].str() + " S1");
+    }
+  }
+  return errnos;
+}
+
+TEST(ShadowptRules, EveryErrnoHasAScenario) {
+  static const std::regex row(
+      R"re(\n\| (open|close|start|stop|page_contents) \| (E[A-Z]+) \| ([A-Z][0-9]+) \| [^|]+ \| `([a-z_]+)` \|)re");
+  const std::string table = ReadFile(kFolder / "README.md");
+  std::set<std::string> rows;
+  for (std::sregex_iterator it(table.begin(), table.end(), row), end; it != end; ++it) {
+    const std::string call = (*it)[1].str(), error = (*it)[2].str(), rule = (*it)[3].str();
+    const std::string what = call + " " + error + " " + rule;
+    rows.insert(what);
+    const fs::path file = kFolder / ((*it)[4].str() + ".scn");
+    EXPECT_TRUE(RulesOf(file).contains(rule)) << what << ": " << file.filename();
+    const std::regex step("\n[0-9]+ shadowpt_" + call + "\\([^\n]*\\) = -1 " + error);
+    EXPECT_TRUE(std::regex_search(ReadFile(file), step)) << what << ": no such step in " << file.filename();
+  }
+  const std::set<std::string> errnos = ErrnosOfSpec(ReadFile(kFolder / "SPEC.md"));
+  EXPECT_EQ(errnos.size(), 20u);
+  EXPECT_EQ(rows, errnos);
+}
+
 // Each hook is taken away, and its scenario fails.
 TEST_P(Shadowpt, WithoutAHookItsScenarioFails) {
   const std::map<std::string, std::string> rows = Rows(ReadFile(kFolder / "README.md"));
