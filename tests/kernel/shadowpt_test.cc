@@ -120,6 +120,16 @@ TEST_P(ShadowptTest, WhoIsNotTrackedHasNoHooks) {
   EXPECT_EQ(task->mm->hooks, 0u);
 }
 
+TEST_P(ShadowptTest, TheFramesOfTheEntriesAreInARow) {
+  MapAll(2048);
+  ASSERT_EQ(Open(), 0);
+  const auto frame = [this](uint64_t page) {
+    return PtePfn(GetParam(),
+                  ReadEntry(FindEntry(*task->mm, VirtAddr(kEntries + page * kPageSize), kLevelPte)));
+  };
+  for (uint64_t page = 1; page < 12; ++page) EXPECT_EQ(frame(page).value, frame(0).value + page);
+}
+
 TEST_P(ShadowptTest, APageThatAThreadFaultedInIsFoundBeforeAnythingIsMapped) {
   MapAll(2);
   Task* thread = kernel->FindTask(static_cast<int>(Call(Sys::k_clone, {0x10f00, 0, 0, 0, 0})));
