@@ -54,9 +54,10 @@ constexpr HookMask HookBit(HookPoint point) {
   return HookMask{1} << static_cast<unsigned>(point);
 }
 inline constexpr HookMask kAllHooks = (HookMask{1} << kNrHookPoints) - 1;
-// In Mm::hooks, beside the points: a notifier is registered (mmu_notifier.h).
-inline constexpr HookMask kHasNotifiers = HookMask{1} << 63;
-static_assert(kNrHookPoints < 63);
+// In Mm::hooks, beside the points: a notifier is registered (mmu_notifier.h). Low, so that one instruction
+// tests any of them, or more together.
+inline constexpr HookMask kHasNotifiers = HookMask{1} << kNrHookPoints;
+static_assert(kNrHookPoints < 31);
 
 struct HookEvent {
   HookPoint point;
