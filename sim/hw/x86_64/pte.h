@@ -11,6 +11,7 @@
 #include "mmsim/types.h"
 #include "sim/base/check.h"
 #include "sim/hw/geometry.h"
+#include "sim/hw/need.h"
 #include "sim/hw/trap.h"
 
 namespace mmsim::x86_64 {
@@ -81,11 +82,6 @@ class Controls {
 
  private:
   friend struct Codec;
-  template <typename Bits>
-  struct Need {
-    Bits mask = 0, value = 1;  // at first never met
-    bool IsMetBy(Bits bits) const { return (bits & mask) == value; }
-  };
   void Set(Access access, uint32_t set, uint32_t clear);
 
   Config config_;
