@@ -4,9 +4,9 @@
 #include <charconv>
 
 #include "fmt/format.h"
-#include "sim/cli/progress.h"
 #include "sim/cli/replay.h"
 #include "sim/cli/report.h"
+#include "sim/cli/terminal.h"
 #include "sim/scenario/history.h"
 #include "sim/scenario/words.h"
 

@@ -2,9 +2,9 @@
 #include "sim/cli/show.h"
 
 #include "fmt/format.h"
-#include "sim/cli/progress.h"
 #include "sim/cli/replay.h"
 #include "sim/cli/report.h"
+#include "sim/cli/terminal.h"
 #include "sim/cli/text.h"
 #include "sim/scenario/observation.h"
 #include "sim/scenario/picture.h"

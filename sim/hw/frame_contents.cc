@@ -336,6 +336,18 @@ void FrameContents::ToPage(uint64_t frame) {
   Replace(frame, uint64_t{page} << kValueShift | kPage);
 }
 
+void FrameContents::Copy(const FrameContents& source, uint64_t from, uint64_t to) {
+  MMSIM_CHECK(from < source.nr_frames_ && to < nr_frames_);
+  if (&source == this && from == to) return;
+  const uint64_t word = source.Word(from), old = Word(to);
+  MMSIM_CHECK((old & kFormMask) != kDirect && "a table is no frame to copy to");
+  if ((word & kFormMask) > kMaxInline) {
+    CopyBlock(source, from, to);
+  } else if (word != old) {
+    Replace(to, word);
+  }
+}
+
 void FrameContents::CopyBlock(const FrameContents& source, uint64_t from, uint64_t to) {
   const uint64_t word = source.Word(from);
   const uint64_t form = word & kFormMask;

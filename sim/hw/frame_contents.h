@@ -85,17 +85,7 @@ class FrameContents {
   // The frame becomes one of zeros, and costs nothing but its word.
   void Discard(uint64_t frame) { Fill(frame, 0); }
   // `to` becomes a copy of frame `from` of `source`, which may be this. Precondition: `to` is not of form 8.
-  [[gnu::noinline]] void Copy(const FrameContents& source, uint64_t from, uint64_t to) {
-    MMSIM_CHECK(from < source.nr_frames_ && to < nr_frames_);
-    if (&source == this && from == to) return;
-    const uint64_t word = source.Word(from), old = Word(to);
-    MMSIM_CHECK((old & kFormMask) != kDirect && "a table is no frame to copy to");
-    if ((word & kFormMask) > kMaxInline) {
-      CopyBlock(source, from, to);
-    } else if (word != old) {
-      Replace(to, word);
-    }
-  }
+  void Copy(const FrameContents& source, uint64_t from, uint64_t to);
   // From now on the frame's bytes are those of the direct map, whatever they are.
   void UseDirectMap(uint64_t frame) { Replace(frame, kDirect); }
 

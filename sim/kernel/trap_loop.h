@@ -18,10 +18,9 @@ class TaskCpu {
   ~TaskCpu();
   TaskCpu(const TaskCpu&) = delete;
   // The task's tables and protection-key rights are in force from here on. Linux: arch/*/mm switch_mm()
-  [[gnu::always_inline]] Cpu& Enter(const Task& task) {
+  [[gnu::always_inline]] void Enter(const Task& task) {
     cpu_.SetRoot(task.mm->pgd, task.mm->asid);
     cpu_.SetPkru(task.pkru);
-    return cpu_;
   }
   Cpu& cpu() { return cpu_; }
   // What the last trap came to that was not followed by a success.
